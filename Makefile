@@ -1,0 +1,39 @@
+# Two commands, each from a fresh clone with only Python >= 3.10 and make:
+#   make test   everything continuous integration runs
+#   make demo   train with each miner, print the table, draw the pictures
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: install test lint types tests docs demo clean
+
+install: $(INSTALLED)
+
+# The stamp is newer than what it was made from: a second run installs nothing.
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "metricface needs Python 3.10 or newer, this is " + sys.version.split()[0])'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+test: lint types tests docs
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+tests: $(INSTALLED)
+	$(BIN)/python -m pytest --numprocesses 2
+
+docs: $(INSTALLED)
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going -q docs docs/_build
+
+demo: $(INSTALLED)
+	$(BIN)/python -m benchmarks.demo
+
+clean:
+	rm -rf $(VENV) docs/_build runs

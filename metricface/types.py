@@ -1,0 +1,185 @@
+"""The values that travel between the parts: index tuples and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+Labels: TypeAlias = "Tensor | npt.NDArray[Any] | Sequence[int] | Sequence[str]"
+"""One identity per sample: integers or strings, as a tensor, array, list or pandas Series."""
+
+Reduction: TypeAlias = Literal["mean", "nonzero", "sum", "none"]
+"""How per-term losses become one number; ``nonzero`` averages over the active terms only."""
+
+
+class Triplets(NamedTuple):
+    """Index triplets, each int64 ``[T]``.
+
+    ``anchor`` counts rows of the batch; ``positive`` and ``negative`` count rows of the
+    references, which are the batch itself unless others were given. To any code that expects
+    a plain 3-tuple it is one.
+
+    Example:
+        >>> t = Triplets(torch.tensor([0, 1]), torch.tensor([1, 0]), torch.tensor([2, 2]))
+        >>> len(t.anchor)
+        2
+    """
+
+    anchor: Tensor
+    positive: Tensor
+    negative: Tensor
+
+
+class Pairs(NamedTuple):
+    """Index pairs: ``M`` positive pairs and, independently, ``T`` negative pairs, each int64.
+
+    Anchors count rows of the batch, the others rows of the references. To any code that
+    expects a plain 4-tuple it is one.
+
+    Example:
+        >>> one = torch.tensor([0])
+        >>> Pairs(one, one + 1, one, one + 2).negative
+        tensor([2])
+    """
+
+    anchor_pos: Tensor
+    positive: Tensor
+    anchor_neg: Tensor
+    negative: Tensor
+
+
+def as_triplets(indices: Sequence[Tensor]) -> Triplets:
+    """Triplets from triplets (3 tensors) or from pairs (4 tensors).
+
+    Pairs are joined on their anchor: every positive pair meets every negative pair of the same
+    anchor, as pytorch-metric-learning does.
+
+    Args:
+        indices: a :class:`Triplets`, a :class:`Pairs`, or a plain tuple of 3 or 4 int64 vectors.
+
+    Raises:
+        ValueError: another number of tensors, or lengths that do not agree.
+        TypeError: not integer index tensors.
+
+    Example:
+        >>> t = torch.tensor
+        >>> as_triplets((t([0, 1]), t([1, 0]), t([0, 0]), t([2, 3])))
+        Triplets(anchor=tensor([0, 0]), positive=tensor([1, 1]), negative=tensor([2, 3]))
+    """
+    checked = _checked(indices)
+    if len(checked) == 3:
+        return Triplets(*checked)
+    anchor_pos, positive, anchor_neg, negative = checked
+    order = torch.argsort(anchor_neg, stable=True)
+    sorted_anchors = anchor_neg[order]
+    first = torch.searchsorted(sorted_anchors, anchor_pos)
+    count = torch.searchsorted(sorted_anchors, anchor_pos, right=True) - first
+    pair, within = ragged(count)
+    return Triplets(anchor_pos[pair], positive[pair], negative[order[first[pair] + within]])
+
+
+def as_pairs(indices: Sequence[Tensor]) -> Pairs:
+    """Pairs from pairs (4 tensors) or from triplets (3 tensors).
+
+    A triplet gives the positive pair (a, p) and the negative pair (a, n); a pair that stands in
+    several triplets is kept as often, as pytorch-metric-learning does.
+
+    Args:
+        indices: a :class:`Triplets`, a :class:`Pairs`, or a plain tuple of 3 or 4 int64 vectors.
+
+    Raises:
+        ValueError: another number of tensors, or lengths that do not agree.
+        TypeError: not integer index tensors.
+
+    Example:
+        >>> t = torch.tensor
+        >>> as_pairs((t([0]), t([1]), t([2]))).anchor_neg
+        tensor([0])
+    """
+    checked = _checked(indices)
+    if len(checked) == 4:
+        return Pairs(*checked)
+    anchor, positive, negative = checked
+    return Pairs(anchor, positive, anchor, negative)
+
+
+def ragged(count: Tensor) -> tuple[Tensor, Tensor]:
+    """Row and place within the row for every item of a ragged list.
+
+    Args:
+        count: items per row, int64 ``[B]``.
+
+    Returns:
+        ``row`` and ``within``, int64 ``[sum(count)]``, in row order.
+
+    Example:
+        >>> ragged(torch.tensor([2, 0, 1]))
+        (tensor([0, 0, 2]), tensor([0, 1, 0]))
+    """
+    row = torch.repeat_interleave(count)
+    start = torch.cumsum(count, 0) - count
+    return row, torch.arange(len(row), device=count.device) - start[row]
+
+
+def label_array(labels: Labels, name: str = "labels") -> npt.NDArray[Any]:
+    """Labels as a one-dimensional numpy array of integers or strings.
+
+    Args:
+        labels: integers or strings, in a tensor, array, list, tuple or pandas Series.
+        name: what to call them in an error.
+
+    Returns:
+        Array ``[N]`` with an integer or a string dtype; big Python integers stay exact.
+
+    Raises:
+        TypeError: labels are neither integers nor strings.
+        ValueError: labels are not one-dimensional.
+
+    Example:
+        >>> label_array(["anna", "ben"]).tolist()
+        ['anna', 'ben']
+    """
+    array = np.asarray(labels.detach().cpu() if isinstance(labels, Tensor) else labels)
+    if array.ndim != 1:
+        raise ValueError(f"{name} must be one-dimensional, got shape {array.shape}")
+    if array.size == 0 and not isinstance(labels, Tensor | np.ndarray):
+        return array.astype(np.int64)
+    if array.dtype.kind == "O":
+        kinds = {type(value) for value in array.tolist()}
+        if kinds <= {str}:
+            return array.astype(str)
+        if kinds <= {int}:
+            return array
+        found = ", ".join(sorted(kind.__name__ for kind in kinds))
+        raise TypeError(f"{name} must be all integers or all strings, got {found}")
+    if array.dtype.kind not in "biuUS":
+        raise TypeError(f"{name} must be integers or strings, got dtype {array.dtype}")
+    return array
+
+
+def _checked(indices: Sequence[Tensor]) -> list[Tensor]:
+    """The index tensors as int64, or an error that says what arrived."""
+    vectors = list(indices)
+    if len(vectors) not in (3, 4):
+        raise ValueError(
+            "indices must be triplets (anchor, positive, negative) or pairs "
+            f"(anchor_pos, positive, anchor_neg, negative), got {len(vectors)} tensors"
+        )
+    for vector in vectors:
+        if not isinstance(vector, Tensor):
+            raise TypeError(f"indices must be tensors, got {type(vector).__name__}")
+        if vector.is_floating_point() or vector.is_complex() or vector.dtype == torch.bool:
+            raise TypeError(f"indices must be integers, got {vector.dtype}")
+        if vector.ndim != 1:
+            raise ValueError(f"indices must be vectors, got shape {tuple(vector.shape)}")
+    together = [vectors] if len(vectors) == 3 else [vectors[:2], vectors[2:]]
+    for group in together:
+        if len({len(vector) for vector in group}) > 1:
+            lengths = [len(vector) for vector in vectors]
+            raise ValueError(f"index vectors of one triplet or pair differ in length: {lengths}")
+    return [vector.long() for vector in vectors]
