@@ -144,22 +144,33 @@ def label_array(labels: Labels, name: str = "labels") -> npt.NDArray[Any]:
         >>> label_array(["anna", "ben"]).tolist()
         ['anna', 'ben']
     """
-    array = np.asarray(labels.detach().cpu() if isinstance(labels, Tensor) else labels)
+    if isinstance(labels, list | tuple):
+        array = np.array(labels, dtype=object)
+        if array.size == 0:
+            array = array.astype(np.int64)
+    else:
+        array = np.asarray(labels.detach().cpu() if isinstance(labels, Tensor) else labels)
     if array.ndim != 1:
         raise ValueError(f"{name} must be one-dimensional, got shape {array.shape}")
-    if array.size == 0 and not isinstance(labels, Tensor | np.ndarray):
-        return array.astype(np.int64)
     if array.dtype.kind == "O":
         kinds = {type(value) for value in array.tolist()}
-        if kinds <= {str}:
+        if all(issubclass(kind, str) for kind in kinds):
             return array.astype(str)
-        if kinds <= {int}:
-            return array
+        if all(issubclass(kind, int | np.integer) for kind in kinds):
+            return _integers(array)
         found = ", ".join(sorted(kind.__name__ for kind in kinds))
         raise TypeError(f"{name} must be all integers or all strings, got {found}")
     if array.dtype.kind not in "biuUS":
         raise TypeError(f"{name} must be integers or strings, got dtype {array.dtype}")
     return array
+
+
+def _integers(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Python integers as int64 where they fit; else left as objects, which compare exactly."""
+    try:
+        return array.astype(np.int64)
+    except OverflowError:
+        return array
 
 
 def _checked(indices: Sequence[Tensor]) -> list[Tensor]:
@@ -182,4 +193,4 @@ def _checked(indices: Sequence[Tensor]) -> list[Tensor]:
         if len({len(vector) for vector in group}) > 1:
             lengths = [len(vector) for vector in vectors]
             raise ValueError(f"index vectors of one triplet or pair differ in length: {lengths}")
-    return [vector.long() for vector in vectors]
+    return [vector.long().contiguous() for vector in vectors]

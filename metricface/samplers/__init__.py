@@ -1,1 +1,5 @@
-"""."""
+"""Samplers: which identities meet in a batch."""
+
+from metricface.samplers.pk import EpochReport, PKSampler
+
+__all__ = ["EpochReport", "PKSampler"]

@@ -1,0 +1,1 @@
+"""Programs that measure metricface: ``python -m benchmarks.convergence`` and its neighbours."""

@@ -1,0 +1,1 @@
+"""Which miner converges where: one network, the same batches, one method after another."""

@@ -1,0 +1,101 @@
+"""pytorch-metric-learning's miners and losses, as its documentation uses them.
+
+Its objects already take ``miner(embeddings, labels)`` and ``loss(embeddings, labels, indices)``,
+so they run in the same loop. What differs from metricface's namesakes is the definition:
+
+- distances are Euclidean, not squared, between L2-normalised embeddings;
+- "semihard" keeps *every* negative of a pair that lies inside the margin, not the closest one;
+- the reducers average over the terms that are not zero;
+- the contrastive loss is the linear hinge on the distance, with margins 0 and 1.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pytorch_metric_learning import losses, miners
+
+
+def semi_hard(margin: float = 0.2) -> tuple[Any, Any]:
+    """Semi-hard triplets and the triplet hinge.
+
+    Args:
+        margin: of the miner and of the loss, in Euclidean distance.
+
+    Returns:
+        The miner and the loss.
+
+    Example:
+        >>> miner, loss = semi_hard(0.1)
+        >>> miner.margin, loss.margin
+        (0.1, 0.1)
+    """
+    return (
+        miners.TripletMarginMiner(margin=margin, type_of_triplets="semihard"),
+        losses.TripletMarginLoss(margin=margin),
+    )
+
+
+def batch_hard(margin: float = 0.2) -> tuple[Any, Any]:
+    """The hardest positive and the hardest negative of each anchor, and the triplet hinge.
+
+    Args:
+        margin: of the loss, in Euclidean distance.
+
+    Returns:
+        The miner and the loss.
+
+    Example:
+        >>> batch_hard(0.1)[1].margin
+        0.1
+    """
+    return miners.BatchHardMiner(), losses.TripletMarginLoss(margin=margin)
+
+
+def contrastive(positive_margin: float = 0.0, negative_margin: float = 1.0) -> tuple[Any, Any]:
+    """The contrastive loss over all pairs of the batch.
+
+    Args:
+        positive_margin: a genuine pair closer than this costs nothing.
+        negative_margin: an impostor pair farther than this costs nothing.
+
+    Returns:
+        No miner, and the loss.
+
+    Example:
+        >>> contrastive()[0] is None
+        True
+    """
+    return None, losses.ContrastiveLoss(pos_margin=positive_margin, neg_margin=negative_margin)
+
+
+def multi_similarity(epsilon: float = 0.1) -> tuple[Any, Any]:
+    """The multi-similarity miner and its loss, with the library's default weights.
+
+    Args:
+        epsilon: slack of the miner, in cosine similarity.
+
+    Returns:
+        The miner and the loss.
+
+    Example:
+        >>> multi_similarity(0.2)[0].epsilon
+        0.2
+    """
+    return miners.MultiSimilarityMiner(epsilon=epsilon), losses.MultiSimilarityLoss()
+
+
+def distance_weighted(margin: float = 0.2) -> tuple[Any, Any]:
+    """Distance-weighted negatives and the margin loss with one learnt boundary.
+
+    Args:
+        margin: of the loss, in Euclidean distance.
+
+    Returns:
+        The miner and the loss.
+
+    Example:
+        >>> distance_weighted()[1].margin
+        0.2
+    """
+    return miners.DistanceWeightedMiner(), losses.MarginLoss(margin=margin, learn_beta=True)

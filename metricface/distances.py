@@ -1,0 +1,223 @@
+"""The one distance core: smaller always means closer.
+
+Every distance here is a function of the squared Euclidean distance, so there is one matrix
+product, one place where precision is guarded, and a subclass is one line.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from metricface.embeddings import check_embeddings, working_dtype
+
+
+def _unit_rows(x: Tensor) -> Tensor:
+    """Rows scaled to length one; a zero row stays zero, with the gradient of the identity."""
+    norm = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+    return x / torch.where(norm > 0, norm, 1.0)
+
+
+def _squared_pairwise(query: Tensor, reference: Tensor) -> Tensor:
+    """``‖q − r‖²`` for all pairs by one matrix product, never negative, ``[B, R]``."""
+    with torch.autocast(query.device.type, enabled=False):
+        reference_norm = (reference * reference).sum(1)
+        product = torch.addmm(reference_norm, query, reference.T, alpha=-2)
+        return product.add_((query * query).sum(1, keepdim=True)).clamp_min_(0)
+
+
+@dataclass(frozen=True)
+class Distance(ABC):
+    """A distance between embeddings, as a rising function of the squared Euclidean one.
+
+    Args:
+        normalize: scale every embedding to length one first.
+    """
+
+    normalize: bool = True
+
+    @abstractmethod
+    def from_squared(self, squared: Tensor) -> Tensor:
+        """This distance from the squared Euclidean distance, entry by entry, any shape."""
+
+    def prepare(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """What :meth:`block` needs, made once for any number of blocks.
+
+        Half precision is lifted to float32, rows are normalised if asked, and the mean
+        reference is subtracted from both sides: distances stay, and the cancellation error of
+        the matrix product becomes relative to the spread of the embeddings, not to their norm.
+
+        Args:
+            x: queries ``[B, D]``.
+            y: references ``[R, D]``; the queries themselves if None.
+
+        Returns:
+            Queries ``[B, D]`` and references ``[R, D]``.
+
+        Example:
+            >>> query, reference = Euclidean(normalize=False).prepare(torch.tensor([[1.0], [3.0]]))
+            >>> query.flatten().tolist()
+            [-1.0, 1.0]
+        """
+        dtype = working_dtype(x) if y is None else working_dtype(x, y)
+        query = self._rows(x, dtype)
+        reference = query if y is None else self._rows(y, dtype)
+        if len(reference):
+            centre = reference.detach().mean(0)
+            query = query - centre
+            reference = query if y is None else reference - centre
+        return query, reference
+
+    def block(self, query: Tensor, reference: Tensor) -> Tensor:
+        """Distances of some prepared queries to some prepared references, ``[b, r]``."""
+        return self.from_squared(_squared_pairwise(query, reference))
+
+    def pairwise(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Distances of all pairs by one matrix product.
+
+        Args:
+            x: queries ``[B, D]``.
+            y: references ``[R, D]``; without them x is compared with itself and the diagonal
+                is exactly 0.
+
+        Returns:
+            ``[B, R]``, never negative, float32 (float64 for float64 inputs).
+
+        Raises:
+            TypeError: inputs are not floating point.
+            ValueError: shapes, dimensions or devices do not fit; NaN or infinite embeddings.
+
+        Example:
+            >>> x = torch.tensor([[3.0, 4.0], [0.0, 0.0]])
+            >>> SquaredEuclidean(normalize=False).pairwise(x)[0].tolist()
+            [0.0, 25.0]
+        """
+        check_embeddings(x, y)
+        query, reference = self.prepare(x, y)
+        squared = _squared_pairwise(query, reference)
+        if y is None:
+            squared.fill_diagonal_(0)
+        return self.from_squared(squared)
+
+    def paired(self, x: Tensor, y: Tensor) -> Tensor:
+        """Distances row by row: exact, differentiable, with a finite gradient at zero.
+
+        Args:
+            x: ``[T, D]``.
+            y: ``[T, D]``.
+
+        Returns:
+            ``[T]``, float32 (float64 for float64 inputs).
+
+        Raises:
+            TypeError: inputs are not floating point.
+            ValueError: shapes or devices do not fit; NaN or infinite embeddings.
+
+        Example:
+            >>> x = torch.tensor([[3.0, 4.0]])
+            >>> Euclidean(normalize=False).paired(x, torch.zeros(1, 2)).tolist()
+            [5.0]
+        """
+        check_embeddings(x, y)
+        if len(x) != len(y):
+            raise ValueError(f"paired rows differ in number: {len(x)} and {len(y)}")
+        dtype = working_dtype(x, y)
+        return self._between(self._rows(x, dtype), self._rows(y, dtype))
+
+    def gathered(self, x: Tensor, y: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """``paired(x[rows], y[columns])``, but each embedding is normalised only once.
+
+        Args:
+            x: ``[B, D]``.
+            y: ``[R, D]``.
+            rows: indices into x, int64 ``[T]``.
+            columns: indices into y, int64 ``[T]``.
+
+        Returns:
+            ``[T]``, as :meth:`paired`.
+
+        Example:
+            >>> x = torch.eye(2)
+            >>> first, second = torch.tensor([0]), torch.tensor([1])
+            >>> SquaredEuclidean().gathered(x, x, first, second).tolist()
+            [2.0]
+        """
+        dtype = working_dtype(x, y)
+        query = self._rows(x, dtype)
+        reference = query if y is x else self._rows(y, dtype)
+        return self._between(query.index_select(0, rows), reference.index_select(0, columns))
+
+    def _rows(self, x: Tensor, dtype: torch.dtype) -> Tensor:
+        lifted = x.to(dtype)
+        return _unit_rows(lifted) if self.normalize else lifted
+
+    def _between(self, x: Tensor, y: Tensor) -> Tensor:
+        difference = x - y
+        return self.from_squared((difference * difference).sum(1))
+
+
+@dataclass(frozen=True)
+class SquaredEuclidean(Distance):
+    """``D² = ‖x − y‖²``, FaceNet's distance; between 0 and 4 for unit vectors.
+
+    Args:
+        normalize: scale every embedding to length one first.
+
+    Example:
+        >>> SquaredEuclidean().paired(torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 1.0]]))
+        tensor([2.])
+
+    Reference: Schroff et al., "FaceNet", CVPR 2015, section 3.1.
+    """
+
+    def from_squared(self, squared: Tensor) -> Tensor:
+        """The squared distance itself."""
+        return squared
+
+
+@dataclass(frozen=True)
+class Euclidean(Distance):
+    """``D = ‖x − y‖``; between 0 and 2 for unit vectors.
+
+    The gradient at ``D = 0`` is 0.
+
+    Args:
+        normalize: scale every embedding to length one first.
+
+    Example:
+        >>> Euclidean(normalize=False).paired(torch.tensor([[3.0]]), torch.tensor([[1.0]]))
+        tensor([2.])
+
+    Reference: Hermans et al., "In Defense of the Triplet Loss", 2017, section 2.
+    """
+
+    def from_squared(self, squared: Tensor) -> Tensor:
+        """The root, with gradient 0 where the distance is 0."""
+        if not squared.requires_grad:
+            return squared.sqrt()
+        apart = squared > 0
+        return torch.where(apart, squared, 1.0).sqrt() * apart
+
+
+@dataclass(frozen=True)
+class Cosine(Distance):
+    """``1 − cos(x, y) = ½‖x/‖x‖ − y/‖y‖‖²``; between 0 and 2.
+
+    Computed as half the squared Euclidean distance of unit vectors, which keeps its precision
+    where ``1 − x·y`` loses it: between vectors that are almost the same.
+
+    Args:
+        normalize: scale every embedding to length one first; False promises that they already
+            are, and gives ½‖x − y‖² of whatever arrives.
+
+    Example:
+        >>> Cosine().paired(torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 3.0]]))
+        tensor([1.])
+    """
+
+    def from_squared(self, squared: Tensor) -> Tensor:
+        """Half the squared distance."""
+        return squared / 2

@@ -1,0 +1,105 @@
+"""What may be passed as embeddings, and the errors for what may not."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+import torch
+from torch import Tensor
+
+_finite_check = True
+
+
+class set_finite_check:  # noqa: N801  (reads like torch.set_grad_enabled)
+    """Switch the search for NaN and infinite embeddings on (the default) or off.
+
+    The check is one sum over the embeddings; on an accelerator it makes the host wait for it.
+    Takes effect at once; used in a ``with`` statement, the old setting returns at its end.
+
+    Args:
+        enabled: whether miners and losses look at their embeddings first.
+
+    Example:
+        >>> with set_finite_check(False):
+        ...     check_embeddings(torch.tensor([[float("nan")]]))
+        >>> check_embeddings(torch.tensor([[float("nan")]]))
+        Traceback (most recent call last):
+        ...
+        ValueError: embeddings hold NaN or infinity, first in row 0 of 1
+    """
+
+    def __init__(self, enabled: bool) -> None:  # noqa: FBT001  (its only argument)
+        global _finite_check
+        self._before = _finite_check
+        _finite_check = enabled
+
+    def __enter__(self) -> None:
+        """Nothing more to do: the switch was thrown on construction."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Return to the setting from before."""
+        global _finite_check
+        _finite_check = self._before
+
+
+def check_embeddings(embeddings: Tensor, ref_emb: Tensor | None = None) -> None:
+    """Raise a clear error unless these are embeddings that can be compared.
+
+    Args:
+        embeddings: ``[B, D]``, floating point.
+        ref_emb: ``[R, D]`` on the same device, or None.
+
+    Raises:
+        TypeError: not floating-point tensors.
+        ValueError: not matrices, dimensions or devices that differ, NaN or infinite values.
+
+    Example:
+        >>> check_embeddings(torch.zeros(4, 2), torch.zeros(5, 3))
+        Traceback (most recent call last):
+        ...
+        ValueError: embeddings have dimension 2 but ref_emb has 3
+    """
+    _check_one(embeddings, "embeddings")
+    if ref_emb is None:
+        return
+    _check_one(ref_emb, "ref_emb")
+    if embeddings.shape[1] != ref_emb.shape[1]:
+        raise ValueError(
+            f"embeddings have dimension {embeddings.shape[1]} but ref_emb has {ref_emb.shape[1]}"
+        )
+    if embeddings.device != ref_emb.device:
+        raise ValueError(f"embeddings are on {embeddings.device} but ref_emb on {ref_emb.device}")
+
+
+def _check_one(embeddings: Tensor, name: str) -> None:
+    if not isinstance(embeddings, Tensor):
+        raise TypeError(f"{name} must be a tensor, got {type(embeddings).__name__}")
+    if not embeddings.is_floating_point():
+        raise TypeError(f"{name} must be floating point, got {embeddings.dtype}")
+    if embeddings.ndim != 2:
+        raise ValueError(f"{name} must have shape [rows, dim], got {tuple(embeddings.shape)}")
+    if not _finite_check or torch.compiler.is_compiling():
+        return
+    # One number tells: a sum is finite unless a term is not, or the sum itself overflows.
+    if not torch.isfinite(embeddings.detach().sum(dtype=working_dtype(embeddings))):
+        bad = (~torch.isfinite(embeddings.detach())).any(1).nonzero()
+        if len(bad):
+            raise ValueError(
+                f"{name} hold NaN or infinity, first in row {int(bad[0])} of {len(embeddings)}"
+            )
+
+
+def working_dtype(*tensors: Tensor) -> torch.dtype:
+    """The dtype distances are computed in: float64 stays, everything shorter is float32.
+
+    Example:
+        >>> working_dtype(torch.zeros(1, dtype=torch.bfloat16))
+        torch.float32
+    """
+    double = any(tensor.dtype == torch.float64 for tensor in tensors)
+    return torch.float64 if double else torch.float32

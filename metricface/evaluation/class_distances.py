@@ -1,0 +1,225 @@
+"""How far apart identities stand: all distances within them against all between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from metricface.distances import Distance
+from metricface.evaluation.embeddings import DISTANCE, Embeddings
+from metricface.evaluation.labelled_pairs import LabelledPairs
+from metricface.types import Labels
+
+
+@dataclass(frozen=True, eq=False)
+class ClassDistances:
+    """Histograms and moments of the distances within (intra) and between (inter) identities.
+
+    Moments are of all pairs, not of the histograms; overlap and threshold are read from the
+    histograms and are as fine as a bin.
+    """
+
+    edges: npt.NDArray[np.float64]
+    """Edges of the bins, ascending, ``[bins + 1]``; a bin holds its lower edge, the last both."""
+    intra: npt.NDArray[np.int64]
+    """Number of pairs of one identity in each bin, ``[bins]``."""
+    inter: npt.NDArray[np.int64]
+    """Number of pairs of two identities in each bin, ``[bins]``."""
+    intra_mean: float
+    """Mean distance of pairs of one identity."""
+    intra_std: float
+    """Standard deviation of the same (divided by their number)."""
+    inter_mean: float
+    """Mean distance of pairs of two identities."""
+    inter_std: float
+    """Standard deviation of the same (divided by their number)."""
+    d_prime: float
+    """Difference of the means over the root mean square of the deviations; higher is better.
+
+    Negative where identities are farther from themselves than from others; NaN or infinite
+    where nothing deviates.
+    """
+    overlap: float
+    """Area the two normalised histograms share: 0 apart, 1 identical."""
+    threshold: float
+    """The edge at which ``error`` is least; the middle of the stretch where several are."""
+    error: float
+    """Mean of the shares of intra pairs at or above the threshold and of inter pairs below it."""
+
+
+def class_distances(
+    embeddings: Embeddings,
+    labels: Labels,
+    *,
+    bins: int = 200,
+    distance: Distance = DISTANCE,
+    block: int = 1024,
+) -> ClassDistances:
+    """Histogram every distance within and between identities; each unordered pair counts once.
+
+    With means μ and standard deviations σ of the two kinds, and their histograms p, q of sum 1::
+
+        d′      = (μ_inter − μ_intra) / √((σ²_intra + σ²_inter) / 2)
+        overlap = Σ min(p, q)
+
+    Counts are exact at any number of samples: int64, and a distance on an edge goes where
+    ``numpy.histogram`` with these edges puts it. For normalised embeddings the bins span all
+    that is possible ([0, 4] squared Euclidean, [0, 2] Euclidean and cosine), so histograms of
+    different models share their edges; for others, [0, largest distance], found in a pass of
+    its own. Memory is O(N·D + block² + pairs of one identity); with another block size, a
+    distance may differ in its last bit.
+
+    Args:
+        embeddings: floating ``[N, D]``.
+        labels: one identity per row; integers or strings.
+        bins: number of bins, from 1 to 1,000,000.
+        distance: what is measured.
+        block: side of the tiles in which the distances are computed.
+
+    Returns:
+        Counts, moments and what follows from them.
+
+    Raises:
+        ValueError: bins or block out of range, bad embeddings or label count, no pair of one
+            identity or none of two.
+        TypeError: embeddings that are not floating.
+
+    Example:
+        >>> x = torch.tensor([[1.0, 0.0], [1.0, 0.1], [-1.0, 0.0], [-1.0, 0.1]])
+        >>> result = class_distances(x, ["anna", "anna", "ben", "ben"], bins=4)
+        >>> result.intra.tolist(), result.inter.tolist(), result.overlap
+        ([2, 0, 0, 0], [0, 0, 0, 4], 0.0)
+
+    Reference:
+        d′: Daugman, "The importance of being random", Pattern Recognition 2003, section 3.
+    """
+    if not 1 <= bins <= 1_000_000:
+        raise ValueError(f"bins must be from 1 to 1,000,000, got {bins}")
+    pairs = LabelledPairs(embeddings, labels, distance=distance, block=block)
+    genuine = pairs.genuine()
+    edges = np.linspace(0.0, _upper_edge(pairs, genuine, distance), bins + 1)
+    histogram = _Histogram(edges, genuine)
+    intra = histogram.count(genuine)
+    inter = torch.zeros_like(intra)
+    moments = _Moments(shift=float(genuine.double().mean()))
+    for tile in pairs.impostors():
+        values = tile.pick(tile.distances)
+        inter += histogram.count(values)
+        moments.add(values)
+    return _summary(
+        edges,
+        intra.cpu().numpy(),
+        inter.cpu().numpy(),
+        _Moments.of(genuine),
+        moments,
+    )
+
+
+def _upper_edge(pairs: LabelledPairs, genuine: Tensor, distance: Distance) -> float:
+    """The greatest distance of unit vectors, or else of the data (1 if all of it is 0)."""
+    if distance.normalize:
+        return float(distance.from_squared(torch.tensor(4.0, dtype=torch.float64)))
+    largest = [tile.pick(tile.distances).max() for tile in pairs.impostors()]
+    return float(torch.stack([genuine[-1], *largest]).max()) or 1.0
+
+
+class _Histogram:
+    """Counts between given even edges, exact to the edge, without bisection.
+
+    Scaling finds the bin to within one; comparing with its edges corrects it.
+    """
+
+    def __init__(self, edges: npt.NDArray[np.float64], like: Tensor) -> None:
+        self._bins = len(edges) - 1
+        self._scale = self._bins / edges[-1]
+        # d ≥ edge in float64 is d ≥ the least number of its own dtype that is not below the edge.
+        own = torch.tensor(edges, dtype=like.dtype)
+        rounded_down = torch.from_numpy(own.double().numpy() < edges)
+        own = torch.where(rounded_down, own.nextafter(own.new_tensor(torch.inf)), own)
+        self._lower = own[:-1].to(like.device)
+        own[-1] = torch.inf  # the last bin is closed, and takes what rounding put beyond it
+        self._upper = own[1:].to(like.device)
+
+    def count(self, distances: Tensor) -> Tensor:
+        """Number of the given distances in each bin, int64 ``[bins]``."""
+        guess = (distances * self._scale).int().clamp_(max=self._bins - 1)
+        too_low = (distances >= self._upper.index_select(0, guess)).int()
+        too_high = (distances < self._lower.index_select(0, guess)).int()
+        return torch.bincount(guess + too_low - too_high, minlength=self._bins)
+
+
+class _Moments:
+    """Mean and standard deviation of values that come in parts, about a shift near the mean."""
+
+    def __init__(self, shift: float) -> None:
+        self._shift = shift
+        self._count = 0
+        self._sum = 0.0
+        self._squares = 0.0
+
+    @classmethod
+    def of(cls, values: Tensor) -> _Moments:
+        moments = cls(shift=float(values.double().mean()))
+        moments.add(values)
+        return moments
+
+    def add(self, values: Tensor) -> None:
+        shifted = values.to(torch.float64, copy=True).sub_(self._shift)
+        self._count += len(values)
+        self._sum += float(shifted.sum())
+        self._squares += float(shifted.dot(shifted))
+
+    @property
+    def mean(self) -> float:
+        return self._shift + self._sum / self._count
+
+    @property
+    def variance(self) -> float:
+        return max(self._squares / self._count - (self._sum / self._count) ** 2, 0.0)
+
+
+def _summary(
+    edges: npt.NDArray[np.float64],
+    intra: npt.NDArray[np.int64],
+    inter: npt.NDArray[np.int64],
+    within: _Moments,
+    between: _Moments,
+) -> ClassDistances:
+    """What follows from the counts and the moments."""
+    share_intra, share_inter = intra / intra.sum(), inter / inter.sum()
+    threshold, error = _least_error(edges, intra, inter)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread = np.sqrt((within.variance + between.variance) / 2)
+        d_prime = np.float64(between.mean - within.mean) / spread
+    return ClassDistances(
+        edges=edges,
+        intra=intra,
+        inter=inter,
+        intra_mean=within.mean,
+        intra_std=within.variance**0.5,
+        inter_mean=between.mean,
+        inter_std=between.variance**0.5,
+        d_prime=float(d_prime),
+        overlap=float(np.minimum(share_intra, share_inter).sum()),
+        threshold=threshold,
+        error=error,
+    )
+
+
+def _least_error(
+    edges: npt.NDArray[np.float64], intra: npt.NDArray[Any], inter: npt.NDArray[Any]
+) -> tuple[float, float]:
+    """The edge of least balanced error, and that error."""
+    rejected = 1 - np.concatenate([[0], intra.cumsum()]) / intra.sum()
+    accepted = np.concatenate([[0], inter.cumsum()]) / inter.sum()
+    error = (rejected + accepted) / 2
+    first = int(error.argmin())
+    # Over empty bins the error is the same: the middle of the gap is as far from both sides.
+    beyond = np.flatnonzero(error[first:] != error[first])
+    last = first + int(beyond[0]) - 1 if len(beyond) else len(error) - 1
+    return float((edges[first] + edges[last]) / 2), float(error[first])

@@ -1,0 +1,136 @@
+"""Every unordered pair of a labelled set, met once, in tiles of bounded size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from metricface.distances import Distance
+from metricface.evaluation.embeddings import Embeddings, embedding_matrix
+from metricface.types import Labels, label_array
+
+
+class ImpostorTile(NamedTuple):
+    """Distances of the samples ``rows`` to the samples ``columns``, and which are impostors.
+
+    ``mask`` is None where all of them are, which is so for nearly every tile.
+    """
+
+    rows: slice
+    columns: slice
+    distances: Tensor
+    mask: Tensor | None
+
+    def pick(self, matrix: Tensor) -> Tensor:
+        """The entries of a matrix of this tile's shape that belong to impostor pairs, flat."""
+        return matrix.flatten() if self.mask is None else matrix[self.mask]
+
+
+class LabelledPairs:
+    """The genuine and the impostor pairs of a labelled set.
+
+    Samples are sorted by identity, so that genuine pairs lie beside the diagonal: they are found
+    without visiting the other tiles, and other tiles need no mask. Both kinds of pair come from
+    the same tiles, so a tie between them is not decided by two ways of rounding.
+
+    Args:
+        embeddings: floating ``[N, D]``.
+        labels: one identity per row.
+        distance: what is measured; smaller is closer.
+        block: side of a tile; memory is O(block²) beside the embeddings.
+
+    Raises:
+        ValueError: bad embeddings or label count; no genuine or no impostor pair; block below 1.
+
+    Example:
+        >>> from metricface.distances import SquaredEuclidean
+        >>> unnormalised = SquaredEuclidean(normalize=False)
+        >>> x = torch.tensor([[0.0], [3.0], [1.0]])
+        >>> pairs = LabelledPairs(x, [7, 8, 7], distance=unnormalised, block=2)
+        >>> pairs.genuine(), [tile.pick(tile.distances) for tile in pairs.impostors()]
+        (tensor([1.]), [tensor([9., 4.])])
+    """
+
+    def __init__(
+        self, embeddings: Embeddings, labels: Labels, *, distance: Distance, block: int
+    ) -> None:
+        if block < 1:
+            raise ValueError(f"block must be at least 1, got {block}")
+        x = embedding_matrix(embeddings)
+        identities = label_array(labels)
+        if len(identities) != len(x):
+            raise ValueError(f"{len(x)} embeddings came with {len(identities)} labels")
+        codes = torch.from_numpy(np.unique(identities, return_inverse=True)[1])
+        order = torch.argsort(codes, stable=True)
+        count = torch.bincount(codes)
+        self.genuine_count = int((count * (count - 1) // 2).sum())
+        self.impostor_count = len(x) * (len(x) - 1) // 2 - self.genuine_count
+        if self.genuine_count == 0:
+            raise ValueError(f"no two of the {len(x)} samples share an identity")
+        if self.impostor_count == 0:
+            raise ValueError(f"all {len(x)} samples are of one identity: there is no impostor")
+        self._rows, self._columns = distance.prepare(x[order.to(x.device)])
+        self._codes = codes[order]
+        # Sorted by identity, the impostors to the right of a row begin where its identity ends.
+        first = count.cumsum(0)[self._codes]
+        right = len(x) - first
+        self._ordinal = right.cumsum(0) - right - first
+        self._distance, self._block = distance, block
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return len(self._codes)
+
+    def genuine(self) -> Tensor:
+        """Distances of all pairs of one identity, ascending, ``[genuine_count]``."""
+        found = []
+        for rows, columns in self._tiles(touching=True):
+            same = self._codes[rows, None] == self._codes[None, columns]
+            if rows == columns:
+                same = same.triu(diagonal=1)
+            tile = self._distances(rows, columns)
+            found.append(tile[same.to(tile.device)])
+        return torch.cat(found).sort().values
+
+    def impostors(self) -> Iterator[ImpostorTile]:
+        """Distances of all pairs of two identities, tile by tile."""
+        for rows, columns in self._tiles(touching=False):
+            tile = self._distances(rows, columns)
+            mask = None
+            if self._touch(rows, columns):
+                # Codes ascend, so a smaller code is also an earlier row: each pair once.
+                mask = (self._codes[rows, None] < self._codes[None, columns]).to(tile.device)
+                if not mask.any():
+                    continue
+            yield ImpostorTile(rows, columns, tile, mask)
+
+    def ordinals(self, tile: ImpostorTile) -> Tensor:
+        """The numbers of a tile's impostor pairs among all, in row order, whatever the block.
+
+        Returns:
+            int64, of the tile's shape; 0 … impostor_count − 1 where the pair is an impostor pair.
+        """
+        columns = torch.arange(tile.columns.start, tile.columns.stop)
+        numbers = self._ordinal[tile.rows, None] + columns
+        return numbers.to(tile.distances.device)
+
+    def _distances(self, rows: slice, columns: slice) -> Tensor:
+        return self._distance.block(self._rows[rows], self._columns[columns])
+
+    def _touch(self, rows: slice, columns: slice) -> bool:
+        """Whether one identity stands both in the rows and in the columns, or the slices meet."""
+        return bool(self._codes[rows.stop - 1] >= self._codes[columns.start])
+
+    def _tiles(self, *, touching: bool) -> Iterator[tuple[slice, slice]]:
+        """Tiles on and above the diagonal: all, or those with an identity on both sides."""
+        starts = range(0, len(self), self._block)
+        slices = [slice(start, min(start + self._block, len(self))) for start in starts]
+        for number, rows in enumerate(slices):
+            for columns in slices[number:]:
+                if touching and not self._touch(rows, columns):
+                    break
+                yield rows, columns

@@ -1,0 +1,196 @@
+"""Where to draw the line: accepts and rejects at every threshold worth having."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+Counts = npt.NDArray[np.int64]
+Curve = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Roc:
+    """The receiver operating characteristic, a corner per entry; a pair is accepted at d ≤ t."""
+
+    far: Curve
+    """False accept rate: share of impostor pairs accepted, ascending from 0 to 1."""
+    tar: Curve
+    """True accept rate: share of genuine pairs accepted, ascending from 0 to 1."""
+    thresholds: Curve
+    """The distance up to which pairs are accepted, from −∞ to ∞."""
+
+
+@dataclass(frozen=True, eq=False)
+class OperatingPoints:
+    """Accepted pairs at each threshold, per fold; a pair is accepted at d ≤ t.
+
+    The thresholds are −∞ and each genuine distance met. Between two of them no further genuine
+    pair is won and impostors only enter, so the best thresholds are among them, and the whole
+    ROC is known from how many impostors stand below and how many at each. So impostors are
+    counted, never stored, and nothing is approximated.
+    """
+
+    thresholds: Curve
+    """−∞, then the genuine distances, each once, ascending, ``[U + 1]``."""
+    genuine: Counts
+    """Genuine pairs accepted, ``[folds, U + 1]``."""
+    impostor: Counts
+    """Impostor pairs accepted, ``[folds, U + 1]``."""
+    nearer: Counts
+    """Impostor pairs of all folds strictly nearer than the threshold, ``[U + 1]``."""
+    genuine_total: Counts
+    """Genuine pairs, ``[folds]``."""
+    impostor_total: Counts
+    """Impostor pairs, ``[folds]``."""
+
+    @classmethod
+    def count(
+        cls,
+        genuine: Tensor,
+        genuine_fold: Tensor,
+        impostors: Iterable[tuple[Tensor, Tensor]],
+        folds: int,
+    ) -> OperatingPoints:
+        """Count what each threshold accepts.
+
+        Args:
+            genuine: distances of the genuine pairs ``[G]``.
+            genuine_fold: the fold of each, int64 ``[G]``.
+            impostors: distances and folds of the impostor pairs, in any number of parts.
+            folds: number of folds.
+
+        Returns:
+            The counts; memory is O(folds × G + the largest part).
+
+        Example:
+            >>> zero = torch.zeros(2, dtype=torch.int64)
+            >>> impostors = [(torch.tensor([0.2, 0.5]), zero)]
+            >>> OperatingPoints.count(torch.tensor([0.1, 0.3]), zero, impostors, 1).impostor
+            array([[0, 0, 1]])
+        """
+        distances, place = torch.unique(genuine, return_inverse=True)
+        slots = 2 * len(distances) + 1  # before, at, between, at, …, beyond the distances
+        slot = genuine_fold * len(distances) + place
+        won = torch.bincount(slot, minlength=folds * len(distances)).view(folds, -1)
+        entered = torch.zeros(folds * slots, dtype=torch.int64, device=genuine.device)
+        for values, fold in impostors:
+            after = torch.searchsorted(distances, values)
+            at = distances[after.clamp(max=len(distances) - 1)] == values
+            slot = fold * slots + 2 * after + at
+            entered.scatter_add_(0, slot, torch.ones_like(slot))
+        upto = entered.view(folds, slots).cumsum(1).cpu().numpy()
+        none = np.zeros((folds, 1), dtype=np.int64)
+        return cls(
+            thresholds=np.concatenate([[-np.inf], distances.double().cpu().numpy()]),
+            genuine=np.hstack([none, won.cumsum(1).cpu().numpy()]),
+            impostor=np.hstack([none, upto[:, 1::2]]),
+            nearer=np.concatenate([[0], upto[:, :-1:2].sum(0)]),
+            genuine_total=won.sum(1).cpu().numpy(),
+            impostor_total=upto[:, -1],
+        )
+
+    def roc(self) -> Roc:
+        """Both corners at each threshold: just before its pairs are accepted, and after."""
+        genuine, impostor = self.genuine.sum(0), self.impostor.sum(0)
+        just_below = np.nextafter(self.thresholds[1:], -np.inf)
+        return Roc(
+            far=np.append(_alternate(self.nearer[1:], impostor), self.impostor_total.sum())
+            / self.impostor_total.sum(),
+            tar=np.append(_alternate(genuine[:-1], genuine), genuine[-1]) / genuine[-1],
+            thresholds=np.append(_alternate(just_below, self.thresholds), np.inf),
+        )
+
+    def tar_at(self, far: float) -> float:
+        """True accept rate at the largest threshold whose FAR does not exceed the given one."""
+        total = self.impostor_total.sum()
+        held = np.flatnonzero(self.impostor.sum(0) / total <= far)[-1]
+        return float(self.genuine.sum(0)[held] / self.genuine_total.sum())
+
+    def fold_accuracies(self, *, balanced: bool) -> Curve:
+        """Accuracy on each fold at the threshold that is best on the others, ``[folds]``."""
+        all_genuine, all_impostor = self.genuine.sum(0), self.impostor.sum(0)
+        genuine_sum, impostor_sum = self.genuine_total.sum(), self.impostor_total.sum()
+        accuracies = []
+        for genuine, impostor, of_genuine, of_impostor in zip(
+            self.genuine, self.impostor, self.genuine_total, self.impostor_total, strict=True
+        ):
+            best = _best(
+                all_genuine - genuine,
+                all_impostor - impostor,
+                genuine_sum - of_genuine,
+                impostor_sum - of_impostor,
+                balanced=balanced,
+            )
+            won, entered = genuine[best], impostor[best]
+            if balanced:
+                accuracies.append((won / of_genuine + 1 - entered / of_impostor) / 2)
+            else:
+                right = won + of_impostor - entered
+                accuracies.append(right / (of_genuine + of_impostor))
+        return np.array(accuracies)
+
+    def best_threshold(self, *, balanced: bool) -> float:
+        """The smallest threshold of best accuracy on all pairs."""
+        best = _best(
+            self.genuine.sum(0),
+            self.impostor.sum(0),
+            self.genuine_total.sum(),
+            self.impostor_total.sum(),
+            balanced=balanced,
+        )
+        return float(self.thresholds[best])
+
+
+def area_under(roc: Roc) -> float:
+    """Area under the curve: the chance that a genuine pair is nearer, ties counting half.
+
+    Example:
+        >>> x = np.array([0.0, 0.0, 0.5, 1.0])
+        >>> area_under(Roc(far=x, tar=np.array([0.0, 0.5, 0.5, 1.0]), thresholds=x))
+        0.625
+    """
+    return float((np.diff(roc.far) * (roc.tar[1:] + roc.tar[:-1])).sum() / 2)
+
+
+def equal_error_rate(roc: Roc) -> float:
+    """Where FAR equals 1 − TAR, on the straight line between the two corners around it.
+
+    Example:
+        >>> x = np.array([0.0, 0.2, 1.0])
+        >>> round(equal_error_rate(Roc(far=x, tar=np.array([0.0, 0.8, 1.0]), thresholds=x)), 6)
+        0.2
+    """
+    gap = roc.far - (1 - roc.tar)
+    after = int((gap >= 0).argmax())
+    weight = gap[after] / (gap[after] - gap[after - 1])
+    return float(roc.far[after] - weight * (roc.far[after] - roc.far[after - 1]))
+
+
+def _best(
+    genuine: Counts,
+    impostor: Counts,
+    of_genuine: np.int64,
+    of_impostor: np.int64,
+    *,
+    balanced: bool,
+) -> int:
+    """The first threshold of best accuracy; integers, so that equal is equal.
+
+    Being first, its distance is one of the counted pairs: elsewhere nothing is won.
+    """
+    if balanced:
+        return int((genuine * of_impostor - impostor * of_genuine).argmax())
+    return int((genuine - impostor).argmax())
+
+
+def _alternate(first: npt.NDArray[np.generic], second: npt.NDArray[np.generic]) -> Curve:
+    """``second`` with ``first``, shorter by one, between its entries."""
+    both = np.empty(len(first) + len(second))
+    both[::2], both[1::2] = second, first
+    return both

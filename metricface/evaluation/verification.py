@@ -1,0 +1,219 @@
+"""Verification: are these two of one identity?"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from metricface.distances import Distance
+from metricface.evaluation.embeddings import DISTANCE, Embeddings, embedding_matrix
+from metricface.evaluation.labelled_pairs import LabelledPairs
+from metricface.evaluation.operating_points import (
+    OperatingPoints,
+    Roc,
+    area_under,
+    equal_error_rate,
+)
+from metricface.types import Labels
+
+DECK = 10_007
+"""Shuffles of the folds before they repeat; prime, so that repeats fall in step with nothing."""
+
+IndexPairs: TypeAlias = "Tensor | npt.NDArray[Any] | Sequence[tuple[int, int]]"
+Flags: TypeAlias = "Tensor | npt.NDArray[Any] | Sequence[bool]"
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What :func:`verification` measured. A pair is accepted where its distance ≤ threshold."""
+
+    accuracy: float
+    """Mean over the folds of the accuracy at the threshold chosen on the other folds."""
+    std: float
+    """Standard deviation of that accuracy over the folds (divided by folds − 1)."""
+    sem: float
+    """Standard error of its mean: std / √folds."""
+    threshold: float
+    """Distance of best accuracy on all pairs; −∞ where accepting nothing is best."""
+    tar: dict[float, float]
+    """TAR at each FAR asked for; NaN where there are too few impostor pairs to measure it."""
+    eer: float
+    """Equal error rate: where FAR = 1 − TAR."""
+    auc: float
+    """Area under the ROC; ties count half."""
+    genuine_pairs: int
+    """Number of pairs of one identity."""
+    impostor_pairs: int
+    """Number of pairs of two identities."""
+    roc: Roc = field(repr=False, compare=False)
+    """The curve that eer and auc are read from."""
+
+
+def verification(
+    embeddings: Embeddings,
+    labels: Labels | None = None,
+    *,
+    pairs: IndexPairs | None = None,
+    same: Flags | None = None,
+    folds: int = 10,
+    fars: Sequence[float] = (1e-1, 1e-2, 1e-3),
+    distance: Distance = DISTANCE,
+    seed: int = 0,
+    block: int = 1024,
+) -> Verification:
+    """Verification accuracy by cross-validation, TAR at FAR, EER, AUC and ROC.
+
+    Two forms. **With pairs**, the LFW protocol: the list is cut into folds of consecutive pairs;
+    on each, accuracy is the share of pairs judged right, at the threshold that is best on the
+    other folds. **With labels**, all N(N − 1)/2 pairs of the set. Impostor pairs are then many
+    times the genuine ones and refusing everything would look excellent, so accuracy is balanced,
+    (TAR + 1 − FAR) / 2; pairs are dealt to folds by the seed. Folds share images there, so that
+    std and sem speak of the threshold, not of other identities. Of thresholds that are equally
+    good the smallest is taken; it is always the distance of a genuine pair.
+
+    TAR at a FAR is taken at the largest threshold whose FAR does not exceed it, over all pairs.
+    A FAR below 1 / (number of impostor pairs) cannot be told from 0: its TAR is NaN, with a
+    warning. All figures are exact: impostor distances are counted between the genuine ones
+    tile by tile and never kept, so memory is O(N·D + folds × genuine pairs + block²).
+
+    Args:
+        embeddings: floating ``[N, D]``.
+        labels: one identity per row, integers or strings; or else pairs and same.
+        pairs: rows of the embeddings to compare, integers ``[T, 2]``.
+        same: whether each pair is of one identity, booleans ``[T]``.
+        folds: number of folds, at least 2.
+        fars: false accept rates, each in (0, 1].
+        distance: what is measured; smaller is closer.
+        seed: decides which pairs of a labelled set fall into which fold.
+        block: side of the tiles in which all pairs are met; bounds memory.
+
+    Returns:
+        The figures and the curve.
+
+    Raises:
+        ValueError: neither or both forms, shapes, counts or ranges that do not fit, NaN
+            embeddings, no genuine or no impostor pair, a fold without one of the two.
+        TypeError: embeddings that are not floating, pairs that are not integers, same that is
+            not boolean.
+
+    Example:
+        >>> x = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.8, 0.2], [0.0, 1.0], [0.1, 0.9]])
+        >>> result = verification(x, list("aaabb"), folds=2, fars=(0.5,))
+        >>> result.tar, result.eer, result.auc
+        ({0.5: 1.0}, 0.0, 1.0)
+
+    Reference:
+        Huang et al., "Labeled Faces in the Wild" (2007), section 4; VAL at FAR: Schroff et al.,
+        "FaceNet" (2015), section 4.
+    """
+    if folds < 2:
+        raise ValueError(f"folds must be at least 2, got {folds}")
+    for far in fars:
+        if not 0 < far <= 1:
+            raise ValueError(f"every FAR must be in (0, 1], got {far}")
+    if (labels is None) == (pairs is None) or (pairs is None) != (same is None):
+        raise ValueError("give either labels, or pairs together with same")
+    if labels is not None:
+        listed = LabelledPairs(embeddings, labels, distance=distance, block=block)
+        points = _of_labelled(listed, folds, seed)
+    else:
+        points = _of_listed(embedding_matrix(embeddings), pairs, same, folds, distance)
+    return _figures(points, fars, balanced=labels is not None)
+
+
+def _of_labelled(listed: LabelledPairs, folds: int, seed: int) -> OperatingPoints:
+    """Counts over all pairs of a labelled set, dealt to folds by the seed."""
+    generator = torch.Generator().manual_seed(seed)
+    genuine = listed.genuine()
+    hand = torch.randperm(len(genuine), generator=generator).to(genuine.device) % folds
+    # Too many impostors to shuffle: they are dealt in order from a shuffled deck, over and over.
+    # Any `folds` cards in a row differ, so every fold gets its share of even a few pairs.
+    deck = torch.rand(DECK, folds, generator=generator).argsort(dim=1).flatten()
+    deck = deck.to(genuine.device)
+
+    def impostors() -> Iterator[tuple[Tensor, Tensor]]:
+        for tile in listed.impostors():
+            card = tile.pick(listed.ordinals(tile)) % len(deck)
+            yield tile.pick(tile.distances), deck[card]
+
+    points = OperatingPoints.count(genuine, hand, impostors(), folds)
+    _check_folds(points, "ask for fewer folds")
+    return points
+
+
+def _of_listed(
+    x: Tensor, pairs: IndexPairs | None, same: Flags | None, folds: int, distance: Distance
+) -> OperatingPoints:
+    """Counts over the given pairs, in folds of consecutive ones."""
+    index = torch.as_tensor(pairs, device=x.device)
+    genuine = torch.as_tensor(same, device=x.device)
+    if index.is_floating_point() or index.dtype == torch.bool:
+        raise TypeError(f"pairs must be integers, got {index.dtype}")
+    if genuine.dtype != torch.bool:
+        raise TypeError(f"same must be boolean, got {genuine.dtype}")
+    if index.ndim != 2 or index.shape[1] != 2:
+        raise ValueError(f"pairs must have shape [T, 2], got {tuple(index.shape)}")
+    if genuine.shape != index.shape[:1]:
+        raise ValueError(f"{len(index)} pairs but same has shape {tuple(genuine.shape)}")
+    outside = ((index < 0) | (index >= len(x))).any(dim=1)
+    if bool(outside.any()):
+        bad = int(outside.int().argmax())
+        raise ValueError(
+            f"pair {bad} is {tuple(index[bad].tolist())} but there are {len(x)} embeddings"
+        )
+    parts = np.array_split(np.arange(len(index)), folds)
+    fold = torch.from_numpy(np.repeat(np.arange(folds), [len(part) for part in parts]))
+    fold = fold.to(x.device)
+    distances = distance.gathered(x, x, *index.long().unbind(1))
+    impostors = [(distances[~genuine], fold[~genuine])]
+    points = OperatingPoints.count(distances[genuine], fold[genuine], impostors, folds)
+    _check_folds(points, "order the pairs so that each fold holds both kinds, or ask for fewer")
+    return points
+
+
+def _check_folds(points: OperatingPoints, advice: str) -> None:
+    """Both kinds of pair in every fold, or no accuracy can be told."""
+    for kind, totals in (("genuine", points.genuine_total), ("impostor", points.impostor_total)):
+        if not totals.all():
+            first = int((totals == 0).argmax())
+            raise ValueError(
+                f"fold {first} of {len(totals)} holds no {kind} pair ({totals.sum()} in all): "
+                f"{advice}"
+            )
+
+
+def _figures(points: OperatingPoints, fars: Sequence[float], *, balanced: bool) -> Verification:
+    """The figures of merit from the counts."""
+    accuracies = points.fold_accuracies(balanced=balanced)
+    std = float(accuracies.std(ddof=1))
+    impostor_pairs = int(points.impostor_total.sum())
+    tar = {}
+    for far in fars:
+        tar[far] = points.tar_at(far)
+        if 1 / impostor_pairs > far:
+            tar[far] = float("nan")
+            warnings.warn(
+                f"FAR {far:g} needs at least {np.ceil(1 / far):.0f} impostor pairs, there are "
+                f"{impostor_pairs}: its TAR is NaN",
+                stacklevel=3,
+            )
+    roc = points.roc()
+    return Verification(
+        accuracy=float(accuracies.mean()),
+        std=std,
+        sem=std / len(accuracies) ** 0.5,
+        threshold=points.best_threshold(balanced=balanced),
+        tar=tar,
+        eer=equal_error_rate(roc),
+        auc=area_under(roc),
+        genuine_pairs=int(points.genuine_total.sum()),
+        impostor_pairs=impostor_pairs,
+        roc=roc,
+    )

@@ -1,0 +1,147 @@
+"""The loss over all triplets of a batch, exactly, without listing them.
+
+For an anchor with positive distances ``d_p`` and negative distances ``d_n`` the hinge sum is
+
+    Σ_p Σ_n [d_p + m − d_n]₊ = Σ_p c_p (d_p + m) − Σ_n w_n d_n
+
+where ``c_p`` counts the negatives nearer than ``d_p + m``, and ``w_n`` the positives for which
+``d_n`` is one of them. The counts are the gradient as well, so one B×R matrix is all that is
+ever kept.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from metricface.identities import MatchBlock
+from metricface.types import Reduction, ragged
+
+# Up to here one comparison per positive beats a bisection per negative.
+_DENSE_POSITIVES = 64
+_CHUNK_ENTRIES = 2**18
+
+
+def all_triplets_loss(
+    distances: Tensor, block: MatchBlock, margin: float | None, reduction: Reduction
+) -> Tensor:
+    """``Σ [d_ap − d_an + margin]₊`` or ``Σ log(1 + exp(d_ap − d_an))`` over all triplets.
+
+    Time O(B·R·log K) for the hinge and O(B·K·R) for the soft margin, with K positives of each
+    anchor; memory O(B·R).
+
+    Args:
+        distances: of all anchors to all references, ``[B, R]``, with its gradient.
+        block: who matches whom, for all anchors.
+        margin: of the hinge, in the distance's unit; None for the soft margin.
+        reduction: ``"mean"`` over all triplets, ``"nonzero"`` over the active ones (all of them
+            for the soft margin), or ``"sum"``.
+
+    Returns:
+        A scalar; 0 without triplets.
+
+    Example:
+        >>> from metricface.identities import Matches
+        >>> d = torch.tensor([[0.0, 1.0, 1.1], [1.0, 0.0, 3.0], [1.1, 3.0, 0.0]])
+        >>> all_triplets_loss(d, Matches([0, 0, 1]).block(), 0.5, "sum")  # 1 + 0.5 − 1.1
+        tensor(0.4000)
+
+    Reference: Hermans et al., "In Defense of the Triplet Loss", 2017, eq. 6 (batch all).
+    """
+    total, active = _AllTriplets.apply(distances, block, margin)  # type: ignore[no-untyped-call]
+    if reduction == "sum":
+        return torch.as_tensor(total)
+    if reduction == "nonzero" and margin is not None:
+        count = active
+    else:
+        count = (block.positive_count() * block.negative_count()).sum()
+    return torch.as_tensor(total / count.clamp_min(1))
+
+
+class _AllTriplets(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, distances: Tensor, block: MatchBlock, margin: float | None
+    ) -> tuple[Tensor, Tensor]:
+        to_positive = distances[block.anchor, block.positive]
+        # A finite stand-in: it is beyond every threshold, and zero times it is zero.
+        to_negative = block.hide_(distances.clone(), torch.finfo(distances.dtype).max)
+        if margin is None:
+            total, pull, push = _soft(to_positive, to_negative, block)
+        else:
+            total, pull, push = _hinge(to_positive + margin, to_negative, block)
+        push = push.neg_()
+        push.view(-1)[block.anchor * block.shape[1] + block.positive] = pull
+        ctx.save_for_backward(push)
+        active = pull.sum()
+        ctx.mark_non_differentiable(active)
+        return total, active
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_total: Tensor, _: Tensor) -> tuple[Tensor, None, None]:
+        (weights,) = ctx.saved_tensors
+        return weights * grad_total, None, None
+
+
+def _hinge(
+    threshold: Tensor, to_negative: Tensor, block: MatchBlock
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The sum, negatives within each threshold ``[M]``, thresholds beyond each negative."""
+    count = block.positive_count()
+    _, within = ragged(count)
+    width = int(count.max()) if len(count) else 0
+    padded = to_negative.new_full((block.shape[0], width), -torch.inf)
+    padded[block.anchor, within] = threshold
+    nearer = torch.zeros_like(padded)
+    beyond = torch.empty_like(to_negative)
+    step = max(1, _CHUNK_ENTRIES // max(1, block.shape[1]))
+    for start in range(0, block.shape[0], step):
+        part = slice(start, start + step)
+        _count_within(padded[part], to_negative[part], nearer[part], beyond[part])
+    pull = nearer[block.anchor, within]
+    rows = torch.linalg.vecdot(nearer, padded.clamp_min(0)) - torch.linalg.vecdot(
+        beyond, to_negative
+    )
+    return rows.sum(), pull, beyond
+
+
+def _count_within(threshold: Tensor, distance: Tensor, nearer: Tensor, beyond: Tensor) -> None:
+    """Count distances within each threshold and thresholds beyond each distance, row by row."""
+    width = threshold.shape[1]
+    if width > _DENSE_POSITIVES:
+        ordered, order = threshold.sort(1)
+        place = torch.searchsorted(ordered, distance, right=True)
+        beyond.copy_(width - place)
+        ending = torch.zeros_like(threshold, dtype=torch.int64)
+        ending = F.pad(ending, (0, 1)).scatter_add_(1, place, torch.ones_like(place))
+        nearer.scatter_(1, order, ending[:, :width].cumsum(1).to(nearer.dtype))
+        return
+    beyond.zero_()
+    for positive in range(width):
+        inside = threshold[:, positive, None] > distance
+        beyond += inside
+        nearer[:, positive] = inside.sum(1)
+
+
+def _soft(
+    to_positive: Tensor, to_negative: Tensor, block: MatchBlock
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The sum, its slope in each positive ``[M]``, and against each negative ``[B, R]``."""
+    total = to_positive.new_zeros(())
+    pull = torch.empty_like(to_positive)
+    push = torch.zeros_like(to_negative)
+    step = max(1, _CHUNK_ENTRIES // max(1, block.shape[1]))
+    for start in range(0, len(to_positive), step):
+        part = slice(start, start + step)
+        row = block.anchor[part]
+        gap = to_positive[part, None] - to_negative.index_select(0, row)
+        total += F.softplus(gap).sum()
+        slope = torch.sigmoid(gap)
+        pull[part] = slope.sum(1)
+        push.index_add_(0, row, slope)
+    return total, pull, push

@@ -1,0 +1,119 @@
+"""Contrastive loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from metricface.distances import Distance, Euclidean
+from metricface.identities import Matches
+from metricface.losses.embedding_loss import EmbeddingLoss
+from metricface.losses.reduction import reduce
+from metricface.types import Reduction, as_pairs, ragged
+
+
+class ContrastiveLoss(EmbeddingLoss):
+    """Pulls genuine pairs together and pushes impostor pairs apart up to a margin.
+
+    With D the distance of a pair, its term is
+
+    ==============  =========================  =========================
+    form            same identity              different identities
+    ==============  =========================  =========================
+    ``"hadsell"``   ``½ D²``                   ``½ [margin − D]₊²``
+    ``"linear"``    ``[D − positive_margin]₊`` ``[margin − D]₊``
+    ==============  =========================  =========================
+
+    Positive and negative terms are reduced separately and added: a batch has few positives and
+    very many negatives, and one common mean would hear only the latter. Without indices all
+    pairs are used, those of one image with itself excepted.
+
+    Args:
+        margin: distance up to which impostors are pushed, above 0. On unit vectors D is at
+            most 2 and √2 on average between strangers.
+        form: ``"hadsell"`` or ``"linear"``.
+        positive_margin: distance down to which genuine pairs are pulled; linear form only.
+        distance: Euclidean of unit vectors by default.
+        reduction: of the positive and of the negative terms. ``"nonzero"`` (the default)
+            averages over the active ones; ``"none"`` gives all terms, positives first.
+        miner: picks pairs where a call brings none.
+
+    Raises:
+        ValueError: margins out of range, an unknown form or reduction.
+
+    Example:
+        >>> embeddings = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+        >>> ContrastiveLoss(margin=2.0, form="linear")(embeddings, [0, 0, 1])  # 2 − √2
+        tensor(0.5858)
+
+    Reference: Hadsell et al., "Dimensionality Reduction by Learning an Invariant Mapping",
+    CVPR 2006, eq. 4.
+    """
+
+    def __init__(
+        self,
+        margin: float = 1.0,
+        *,
+        form: Literal["hadsell", "linear"] = "hadsell",
+        positive_margin: float = 0.0,
+        distance: Distance | None = None,
+        reduction: Reduction = "nonzero",
+        miner: nn.Module | None = None,
+    ) -> None:
+        super().__init__(
+            distance=Euclidean() if distance is None else distance,
+            reduction=reduction,
+            miner=miner,
+        )
+        if form not in ("hadsell", "linear"):
+            raise ValueError(f"form must be 'hadsell' or 'linear', got {form!r}")
+        if not 0 < margin < float("inf"):
+            raise ValueError(f"margin must be above 0 and finite, got {margin}")
+        if positive_margin and form == "hadsell":
+            raise ValueError("positive_margin belongs to the linear form; Hadsell's has none")
+        if not 0 <= positive_margin < float("inf"):
+            raise ValueError(f"positive_margin must be 0 or above, got {positive_margin}")
+        self.margin = margin
+        self.form = form
+        self.positive_margin = positive_margin
+
+    def on_indices(
+        self, embeddings: Tensor, reference: Tensor, indices: Sequence[Tensor]
+    ) -> Tensor:
+        """Over mined pairs; a triplet is one pair of each kind."""
+        pairs = as_pairs(indices)
+        genuine = self.distance.gathered(embeddings, reference, pairs.anchor_pos, pairs.positive)
+        impostor = self.distance.gathered(embeddings, reference, pairs.anchor_neg, pairs.negative)
+        positive, negative = self.positive_terms(genuine), self.negative_terms(impostor)
+        if self.reduction == "none":
+            return torch.cat([positive, negative])
+        return reduce(positive, self.reduction) + reduce(negative, self.reduction)
+
+    def on_everything(self, embeddings: Tensor, reference: Tensor, matches: Matches) -> Tensor:
+        """Over all pairs: genuine ones exactly, impostors through one matrix of distances."""
+        block = matches.block()
+        genuine = self.distance.gathered(embeddings, reference, block.anchor, block.positive)
+        same = None if reference is embeddings else reference
+        every = self.distance.block(*self.distance.prepare(embeddings, same))
+        if self.reduction == "none":
+            rows, rank = ragged(block.negative_count())
+            impostor = every[rows, block.nth_negative(rows, rank)]
+            return torch.cat([self.positive_terms(genuine), self.negative_terms(impostor)])
+        negative = self.negative_terms(block.hidden(every))  # an infinite distance costs nothing
+        return reduce(self.positive_terms(genuine), self.reduction) + reduce(
+            negative, self.reduction, count=block.negative_count().sum()
+        )
+
+    def positive_terms(self, distance: Tensor) -> Tensor:
+        """Terms of genuine pairs from their distances, ``[M]``."""
+        if self.form == "hadsell":
+            return distance * distance / 2
+        return torch.relu(distance - self.positive_margin)
+
+    def negative_terms(self, distance: Tensor) -> Tensor:
+        """Terms of impostor pairs from their distances, ``[T]``."""
+        short = torch.relu(self.margin - distance)
+        return short * short / 2 if self.form == "hadsell" else short

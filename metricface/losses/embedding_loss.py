@@ -1,0 +1,86 @@
+"""What all pair and triplet losses share: arguments, checks, mining inside."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from metricface.distances import Distance
+from metricface.embeddings import check_embeddings
+from metricface.identities import Matches
+from metricface.losses.reduction import check_reduction
+from metricface.types import Labels, Reduction
+
+
+class EmbeddingLoss(nn.Module, ABC):
+    """A loss on pairs or triplets of embeddings.
+
+    Args:
+        distance: how far apart two embeddings are.
+        reduction: how the terms become one number.
+        miner: picks the pairs or triplets where a call brings none; None means all of them.
+    """
+
+    def __init__(
+        self, *, distance: Distance, reduction: Reduction, miner: nn.Module | None
+    ) -> None:
+        super().__init__()
+        check_reduction(reduction)
+        self.distance = distance
+        self.reduction = reduction
+        self.miner = miner
+
+    def forward(
+        self,
+        embeddings: Tensor,
+        labels: Labels | None,
+        indices: Sequence[Tensor] | None = None,
+        ref_emb: Tensor | None = None,
+        ref_labels: Labels | None = None,
+        *,
+        ids: Labels | None = None,
+        ref_ids: Labels | None = None,
+    ) -> Tensor:
+        """The loss of one batch.
+
+        Args:
+            embeddings: ``[B, D]``; half precision is lifted to float32.
+            labels: their identities ``[B]``, or a boolean matrix ``[B, R]`` of who belongs
+                together; may be None where indices are given.
+            indices: mined triplets or pairs, ours or pytorch-metric-learning's.
+            ref_emb: what the second and third index count ``[R, D]``; the batch if None.
+            ref_labels: identities of ref_emb ``[R]``.
+            ids: which sample of the data set each row is ``[B]``.
+            ref_ids: the same for ref_emb ``[R]``.
+
+        Returns:
+            A scalar, or one value per term for ``reduction="none"``; 0 where there is nothing
+            to compare.
+
+        Raises:
+            TypeError: arguments of the wrong type.
+            ValueError: shapes that do not agree; NaN or infinite embeddings.
+        """
+        check_embeddings(embeddings, ref_emb)
+        reference = embeddings if ref_emb is None else ref_emb
+        if indices is None and self.miner is not None:
+            known = {name: v for name, v in (("ids", ids), ("ref_ids", ref_ids)) if v is not None}
+            indices = self.miner(embeddings, labels, ref_emb, ref_labels, **known)
+        if indices is not None:
+            return self.on_indices(embeddings, reference, indices)
+        if labels is None:
+            raise ValueError("a loss needs labels, or indices that were mined with them")
+        matches = Matches.of(embeddings, labels, ref_emb, ref_labels, ids=ids, ref_ids=ref_ids)
+        return self.on_everything(embeddings, reference, matches)
+
+    @abstractmethod
+    def on_indices(
+        self, embeddings: Tensor, reference: Tensor, indices: Sequence[Tensor]
+    ) -> Tensor:
+        """The loss over mined indices."""
+
+    @abstractmethod
+    def on_everything(self, embeddings: Tensor, reference: Tensor, matches: Matches) -> Tensor:
+        """The loss over all pairs or triplets of its definition."""

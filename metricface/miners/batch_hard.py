@@ -1,0 +1,62 @@
+"""Batch-hard mining."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from metricface.identities import MatchBlock
+from metricface.miners.miner import Miner
+from metricface.types import Triplets
+
+
+class BatchHardMiner(Miner[Triplets]):
+    """For each anchor its farthest positive and its nearest negative.
+
+    ``p* = argmax_p D(a, p)``, ``n* = argmin_n D(a, n)``. Anchors without a positive or without
+    a negative give no triplet. Of equal distances the first reference is taken.
+
+    Args:
+        distance: SquaredEuclidean of unit vectors by default; any rising function of it picks
+            the same triplets.
+        block_bytes: about how much extra memory mining may take, in bytes.
+
+    Example:
+        >>> from metricface.distances import Euclidean
+        >>> embeddings = torch.tensor([[0.0], [1.0], [3.0], [2.5]])
+        >>> BatchHardMiner(distance=Euclidean(normalize=False))(embeddings, [0, 0, 0, 1])
+        Triplets(anchor=tensor([0, 1, 2]), positive=tensor([2, 2, 0]), negative=tensor([3, 3, 3]))
+
+    Reference: Hermans et al., "In Defense of the Triplet Loss", 2017, eq. 5.
+    """
+
+    kind = Triplets
+
+    def mine(self, distances: Tensor, block: MatchBlock) -> Triplets:
+        """One triplet for each anchor that has both kinds."""
+        farthest, _ = farthest_positive(distances, block)
+        nearest, negative = block.hide_(distances).min(1)
+        anchor = ((farthest >= 0) & (nearest < torch.inf)).nonzero().squeeze(1)
+        return Triplets(anchor, block.positive[farthest[anchor]], negative[anchor])
+
+
+def farthest_positive(distances: Tensor, block: MatchBlock) -> tuple[Tensor, Tensor]:
+    """The farthest positive of each anchor.
+
+    Args:
+        distances: ``[b, R]``.
+        block: who matches whom.
+
+    Returns:
+        Its place in ``block.positive`` (−1: the anchor has none), int64 ``[b]``, and its
+        distance (−inf) ``[b]``.
+    """
+    rows, pairs = block.shape[0], len(block.anchor)
+    to_positive = distances[block.anchor, block.positive]
+    farthest = distances.new_full((rows,), -torch.inf)
+    farthest.scatter_reduce_(0, block.anchor, to_positive, "amax")
+    place = torch.arange(pairs, device=distances.device)
+    place[to_positive < farthest[block.anchor]] = pairs
+    first = torch.full((rows,), pairs, device=distances.device)
+    first.scatter_reduce_(0, block.anchor, place, "amin")
+    return torch.where(first < pairs, first, -1), farthest

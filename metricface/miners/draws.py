@@ -1,0 +1,109 @@
+"""Random numbers that nothing outside can disturb."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+_WORD = (1 << 64) - 1
+_ANCHOR_STRIDE = 0x9E3779B97F4A7C15
+_SLOT_STRIDE = 0xD1342543DE82EF95
+
+
+class Draws(nn.Module):
+    """Uniform random numbers as a pure function of (seed, call, anchor, slot).
+
+    A miner asks for number ``slot`` of anchor ``a``; the same question has the same answer
+    whatever the block size, the device, or other users of random numbers did. The state is two
+    integers, kept in ``state_dict``: a resumed run draws what the uninterrupted one would have.
+
+    Args:
+        seed: any integer of up to 64 bits.
+
+    Example:
+        >>> draws = Draws(seed=0)
+        >>> key = draws.next_key()
+        >>> anchor, slot = torch.tensor([0, 0, 1]), torch.tensor([0, 1, 0])
+        >>> words = random_words(key, anchor, slot)
+        >>> bool((words == random_words(key, anchor, slot)).all())
+        True
+
+    Reference: Steele et al., "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014
+    (the mixing function).
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__()
+        if isinstance(seed, bool) or not isinstance(seed, int):
+            raise TypeError(f"seed must be an integer, got {type(seed).__name__}")
+        self.seed = seed
+        self.calls = 0
+
+    def next_key(self) -> int:
+        """A fresh 64-bit key for one call of a miner."""
+        self.calls += 1
+        mixed = _mix_word((self.seed * _ANCHOR_STRIDE + _SLOT_STRIDE) & _WORD)
+        return _mix_word((mixed + self.calls * _SLOT_STRIDE) & _WORD)
+
+    def get_extra_state(self) -> Tensor:
+        """Seed and number of calls so far."""
+        return torch.tensor([_signed(self.seed & _WORD), self.calls])
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Continue from a saved state."""
+        self.seed, self.calls = (int(value) for value in state)
+
+    def extra_repr(self) -> str:
+        """The seed."""
+        return f"seed={self.seed}"
+
+
+def random_words(key: int, anchor: Tensor, slot: Tensor) -> Tensor:
+    """Random 64-bit words for (anchor, slot), broadcast against each other, int64.
+
+    Example:
+        >>> random_words(1, torch.arange(3)[:, None], torch.arange(2)).shape
+        torch.Size([3, 2])
+    """
+    z = anchor * _signed(_ANCHOR_STRIDE) + slot * _signed(_SLOT_STRIDE) + _signed(key)
+    z = (z ^ _shift(z, 30)) * _signed(0xBF58476D1CE4E5B9)
+    z = (z ^ _shift(z, 27)) * _signed(0x94D049BB133111EB)
+    return z ^ _shift(z, 31)
+
+
+def random_below(key: int, anchor: Tensor, slot: Tensor, bound: Tensor) -> Tensor:
+    """Random integers in ``0 … bound − 1`` (bound up to 2³¹), int64.
+
+    Example:
+        >>> int(random_below(1, torch.tensor([5]), torch.tensor([0]), torch.tensor([1])))
+        0
+    """
+    return _shift(_shift(random_words(key, anchor, slot), 32) * bound, 32)
+
+
+def random_unit(key: int, anchor: Tensor, slot: Tensor, dtype: torch.dtype) -> Tensor:
+    """Random numbers in ``[0, 1)``.
+
+    Example:
+        >>> u = random_unit(1, torch.arange(100), torch.tensor(0), torch.float32)
+        >>> bool((u >= 0).all() and (u < 1).all())
+        True
+    """
+    bits = 24 if dtype == torch.float32 else 53
+    return _shift(random_words(key, anchor, slot), 64 - bits).to(dtype) * 2.0**-bits
+
+
+def _shift(z: Tensor, bits: int) -> Tensor:
+    """Shift right as an unsigned word."""
+    return (z >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def _mix_word(z: int) -> int:
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _WORD
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _WORD
+    return z ^ (z >> 31)
+
+
+def _signed(word: int) -> int:
+    """The same 64 bits, read as a signed integer."""
+    return word - (1 << 64) if word >> 63 else word

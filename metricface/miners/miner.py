@@ -1,0 +1,123 @@
+"""What all miners share: arguments, checks, blocks of anchors."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from metricface.distances import Distance, SquaredEuclidean
+from metricface.embeddings import check_embeddings
+from metricface.identities import MatchBlock, Matches
+from metricface.types import Labels, Pairs, Triplets
+
+Mined = TypeVar("Mined", Triplets, Pairs)
+
+
+class Miner(nn.Module, ABC, Generic[Mined]):
+    """A rule that picks, from a batch, the index tuples worth a loss.
+
+    The batch is taken in blocks of anchors, so that beyond its answer a miner needs memory for
+    one block of distances, never for B×R×R of anything; the answer does not depend on the
+    block size. Nothing here carries a gradient.
+
+    Args:
+        distance: how far apart two embeddings are.
+        block_bytes: about how much extra memory mining may take, in bytes.
+    """
+
+    kind: type[Mined]
+    #: Arrays as large as the block of distances that the rule holds at once.
+    copies = 2
+    #: A rule that never looks at distances is handed an empty tensor in their place.
+    needs_distances = True
+
+    def __init__(self, *, distance: Distance | None = None, block_bytes: int = 256 * 2**20) -> None:
+        super().__init__()
+        if block_bytes < 1:
+            raise ValueError(f"block_bytes must be at least 1, got {block_bytes}")
+        self.distance = SquaredEuclidean() if distance is None else distance
+        self.block_bytes = block_bytes
+
+    @abstractmethod
+    def mine(self, distances: Tensor, block: MatchBlock) -> Mined:
+        """The rule: index tuples from one block, anchors counted from the block's start.
+
+        Args:
+            distances: ``[b, R]``, the rule's to overwrite.
+            block: who matches whom in the same rows.
+
+        Returns:
+            The mined tuples of these anchors.
+        """
+
+    @torch.no_grad()
+    def forward(
+        self,
+        embeddings: Tensor,
+        labels: Labels,
+        ref_emb: Tensor | None = None,
+        ref_labels: Labels | None = None,
+        *,
+        ids: Labels | None = None,
+        ref_ids: Labels | None = None,
+    ) -> Mined:
+        """Mine one batch.
+
+        Args:
+            embeddings: anchors ``[B, D]``; half precision is lifted to float32.
+            labels: their identities ``[B]``, or a boolean matrix ``[B, R]`` of who belongs
+                together.
+            ref_emb: where positives and negatives come from ``[R, D]``; the batch itself if
+                None.
+            ref_labels: identities of ref_emb ``[R]``.
+            ids: which sample of the data set each row is ``[B]``; a sample is never its own
+                positive or negative.
+            ref_ids: the same for ref_emb ``[R]``.
+
+        Returns:
+            int64 index tensors on the device of the embeddings; empty where nothing qualifies.
+
+        Raises:
+            TypeError: arguments of the wrong type.
+            ValueError: shapes that do not agree; NaN or infinite embeddings.
+        """
+        check_embeddings(embeddings, ref_emb)
+        matches = Matches.of(embeddings, labels, ref_emb, ref_labels, ids=ids, ref_ids=ref_ids)
+        query, reference = self.distance.prepare(embeddings, ref_emb)
+        self.begin()
+        step = self._block_rows(matches, query.element_size())
+        mined: list[Mined] = []
+        for start in range(0, matches.shape[0] if matches.shape[1] else 0, step):
+            block = matches.block(start, start + step)
+            rows = query[start : start + step]
+            seen = reference if self.needs_distances else reference[:0]
+            distances = self.distance.block(rows, seen)
+            mined.append(self._from_batch_start(self.mine(distances, block), start))
+        if len(mined) == 1:
+            return mined[0]
+        empty = torch.empty(0, dtype=torch.int64, device=embeddings.device)
+        joined = [torch.cat(parts) for parts in zip(*mined, strict=True)]
+        return self.kind(*(joined or [empty] * len(self.kind._fields)))
+
+    def begin(self) -> None:
+        """Called once for each batch, before its first block."""
+
+    def _block_rows(self, matches: Matches, item: int) -> int:
+        """How many anchors fit into the byte budget, at least one."""
+        lists = 6 * 8 * matches.max_positives()
+        row = item * self.copies * matches.shape[1] + lists
+        return max(1, self.block_bytes // max(1, row))
+
+    def _from_batch_start(self, mined: Mined, start: int) -> Mined:
+        """The same tuples with anchors counted from the start of the batch."""
+        if start == 0:
+            return mined
+        return self.kind(
+            *(
+                index + start if field.startswith("anchor") else index
+                for field, index in zip(self.kind._fields, mined, strict=True)
+            )
+        )

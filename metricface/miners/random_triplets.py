@@ -1,0 +1,63 @@
+"""Random triplets, the baseline of every comparison."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from metricface.identities import MatchBlock
+from metricface.miners.draws import Draws, random_below
+from metricface.miners.miner import Miner
+from metricface.types import Triplets
+
+
+class RandomMiner(Miner[Triplets]):
+    """For each anchor ``per_anchor`` triplets, positive and negative drawn at random.
+
+    Each is drawn uniformly, with replacement, from all positives and all negatives of the
+    anchor; anchors without one of them give no triplet. Distances are not looked at.
+
+    Args:
+        per_anchor: triplets for each anchor, at least 1.
+        seed: start of the random sequence; its place in it is part of ``state_dict``.
+        block_bytes: about how much extra memory mining may take, in bytes.
+
+    Raises:
+        ValueError: per_anchor below 1.
+
+    Example:
+        >>> RandomMiner(per_anchor=2, seed=0)(torch.rand(3, 8), ["anna", "anna", "ben"]).anchor
+        tensor([0, 0, 1, 1])
+
+    Reference: Hermans et al., "In Defense of the Triplet Loss", 2017, section 4 (the baseline).
+    """
+
+    kind = Triplets
+    needs_distances = False
+
+    def __init__(
+        self, per_anchor: int = 1, *, seed: int = 0, block_bytes: int = 256 * 2**20
+    ) -> None:
+        super().__init__(block_bytes=block_bytes)
+        if per_anchor < 1:
+            raise ValueError(f"per_anchor must be at least 1, got {per_anchor}")
+        self.per_anchor = per_anchor
+        self.draws = Draws(seed)
+        self._key = 0
+
+    def begin(self) -> None:
+        """A fresh key for this batch."""
+        self._key = self.draws.next_key()
+
+    def mine(self, distances: Tensor, block: MatchBlock) -> Triplets:
+        """Draw, anchor by anchor."""
+        positives, negatives = block.positive_count(), block.negative_count()
+        usable = ((positives > 0) & (negatives > 0)).nonzero().squeeze(1)
+        anchor = usable.repeat_interleave(self.per_anchor)
+        slot = torch.arange(len(anchor), device=anchor.device) % self.per_anchor
+        first = torch.cumsum(positives, 0) - positives
+        sample = anchor + block.start
+        place = random_below(self._key, sample, 2 * slot, positives[anchor])
+        rank = random_below(self._key, sample, 2 * slot + 1, negatives[anchor])
+        positive = block.positive[first[anchor] + place]
+        return Triplets(anchor, positive, block.nth_negative(anchor, rank))

@@ -1,0 +1,163 @@
+"""Semi-hard mining: FaceNet's rule and VGG-Face's."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from metricface.distances import Distance
+from metricface.identities import MatchBlock
+from metricface.miners.draws import Draws, random_words
+from metricface.miners.miner import Miner
+from metricface.miners.ordered_bits import (
+    chunks,
+    float_bits,
+    next_beyond,
+    threshold_bits,
+    wrap_shift,
+)
+from metricface.types import Triplets
+
+
+class SemiHardMiner(Miner[Triplets]):
+    """For every anchor–positive pair a negative farther than the positive, but not by much.
+
+    A negative of the pair (a, p) is semi-hard if ``D(a,p) < D(a,n) < D(a,p) + margin``, both
+    strict, in the miner's distance: *squared* Euclidean of unit vectors, as in FaceNet. All
+    pairs of the batch are asked; a pair without a semi-hard negative gives no triplet, unless
+    ``otherwise`` says so.
+
+    ==================  ===============================================================
+    FaceNet             the defaults
+    TensorFlow's loss   ``bounded=False, otherwise="easiest"``
+    VGG-Face            ``negative="random", include_hard=True`` (any margin violator)
+    ==================  ===============================================================
+
+    Args:
+        margin: width of the band, in the distance's unit, above 0. Without ``bounded`` unused.
+        negative: ``"hardest"`` takes the nearest of the pair's semi-hard negatives,
+            ``"random"`` any of them with equal probability.
+        bounded: False drops the upper bound.
+        include_hard: True drops the lower bound.
+        otherwise: what a pair gets that has no such negative: ``"skip"`` no triplet,
+            ``"easiest"`` the farthest negative of the anchor.
+        distance: SquaredEuclidean of unit vectors by default.
+        seed: start of the random sequence (``negative="random"``); its place in it is part of
+            ``state_dict``.
+        block_bytes: about how much extra memory mining may take, in bytes.
+
+    Raises:
+        ValueError: a margin that is not above 0, an unknown ``negative`` or ``otherwise``.
+
+    Example:
+        >>> from metricface.distances import SquaredEuclidean
+        >>> embeddings = torch.tensor([[0.0], [1.0], [0.5], [1.1], [9.0]])
+        >>> miner = SemiHardMiner(margin=0.5, distance=SquaredEuclidean(normalize=False))
+        >>> miner(embeddings, [0, 0, 1, 2, 3])  # D²(0,1) = 1: 0.25 is too near, 1.21 is not
+        Triplets(anchor=tensor([0]), positive=tensor([1]), negative=tensor([3]))
+
+    Reference: Schroff et al., "FaceNet", CVPR 2015, eq. 4; Parkhi et al., "Deep Face
+    Recognition", BMVC 2015, section 4.4.
+    """
+
+    kind = Triplets
+
+    def __init__(
+        self,
+        margin: float = 0.2,
+        negative: Literal["hardest", "random"] = "hardest",
+        bounded: bool = True,  # noqa: FBT001, FBT002  (the published signature)
+        *,
+        include_hard: bool = False,
+        otherwise: Literal["skip", "easiest"] = "skip",
+        distance: Distance | None = None,
+        seed: int = 0,
+        block_bytes: int = 256 * 2**20,
+    ) -> None:
+        super().__init__(distance=distance, block_bytes=block_bytes)
+        if not 0 < margin < float("inf"):
+            raise ValueError(f"margin must be above 0 and finite, got {margin}")
+        if negative not in ("hardest", "random"):
+            raise ValueError(f"negative must be 'hardest' or 'random', got {negative!r}")
+        if otherwise not in ("skip", "easiest"):
+            raise ValueError(f"otherwise must be 'skip' or 'easiest', got {otherwise!r}")
+        self.margin = margin
+        self.negative = negative
+        self.bounded = bounded
+        self.include_hard = include_hard
+        self.otherwise = otherwise
+        self.draws = Draws(seed)
+        self._key = 0
+
+    def begin(self) -> None:
+        """A fresh key for this batch."""
+        self._key = self.draws.next_key()
+
+    def mine(self, distances: Tensor, block: MatchBlock) -> Triplets:
+        """At most one triplet for each positive pair."""
+        anchor, positive = block.anchor, block.positive
+        to_positive = distances[anchor, positive]
+        above = torch.full_like(to_positive, -1.0) if self.include_hard else to_positive
+        below = to_positive + self.margin if self.bounded else torch.full_like(above, torch.inf)
+        block.hide_(distances)
+        if self.negative == "hardest":
+            nearest, negative = next_beyond(distances, anchor, above)
+            found = nearest < below
+        else:
+            slot = block.start + anchor, positive
+            found, negative = random_between(distances, anchor, above, below, self._key, slot)
+        if self.otherwise == "easiest":
+            farthest, easiest = distances.where(distances < torch.inf, -1.0).max(1)
+            negative = torch.where(found, negative, easiest[anchor])
+            found = farthest[anchor] >= 0
+        return Triplets(anchor[found], positive[found], negative[found])
+
+
+def random_between(
+    distances: Tensor,
+    row: Tensor,
+    above: Tensor,
+    below: Tensor,
+    key: int,
+    slot: tuple[Tensor, Tensor],
+) -> tuple[Tensor, Tensor]:
+    """For each (row, above, below) a random column with ``above < distance < below``.
+
+    Every such column is equally likely: each column has a random odd word, each question
+    another, and the largest product wins.
+
+    Args:
+        distances: non-negative, ``[b, R]``; inf where an entry is not to be found.
+        row: which row to search, int64 ``[T]``.
+        above: strict lower bound, ``[T]``; −1 for none.
+        below: strict upper bound, ``[T]``.
+        key: 64-bit key of this call.
+        slot: two integers that name the question, int64 ``[T]`` each.
+
+    Returns:
+        Whether there is one, bool ``[T]``, and the column, int64 ``[T]``.
+
+    Example:
+        >>> d, zero = torch.tensor([[0.1, 0.2, 0.3]]), torch.tensor([0])
+        >>> low, high = torch.tensor([0.1]), torch.tensor([0.3])
+        >>> random_between(d, zero, low, high, 7, (zero, zero))
+        (tensor([True]), tensor([1]))
+    """
+    bits = float_bits(distances)
+    lower, upper = threshold_bits(above), float_bits(below)
+    every = torch.arange(bits.shape[1], device=bits.device)
+    column_word = random_words(key, every, every.new_tensor(-1)).to(torch.int32) | 1
+    question_word = random_words(key, *slot).to(torch.int32) | 1
+    lowest = torch.iinfo(torch.int32).min
+    found = torch.empty(len(row), dtype=torch.bool, device=bits.device)
+    column = torch.empty_like(row)
+    for part in chunks(len(row), bits.shape[1], bits):
+        shift = wrap_shift(lower[part])
+        shifted = bits.index_select(0, row[part]).add_(shift[:, None])
+        inside = shifted < (upper[part] + shift)[:, None]
+        priority = column_word * question_word[part][:, None]
+        best, column[part] = torch.where(inside, priority, lowest).max(1)
+        found[part] = best > lowest
+    return found, column

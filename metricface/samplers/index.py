@@ -1,0 +1,90 @@
+"""Which images belong to which identity, as three flat arrays."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from metricface.samplers.shuffles import Ints
+from metricface.types import Labels, label_array
+
+Short: TypeAlias = Literal["repeat", "skip", "error"]
+"""What to do with an identity that has fewer than k images."""
+
+
+class IdentityIndex:
+    """The images of every identity, grouped.
+
+    Identities are numbered in the sorted order of their labels. Those that ``short`` leaves out
+    have no number; :attr:`code` says which number each label in :attr:`names` has, or -1.
+
+    Args:
+        labels: identity of every image, ``[N]``.
+        k: images a batch takes of an identity.
+        short: what to do with identities of fewer than ``k`` images.
+
+    Raises:
+        ValueError: no labels; ``short="error"`` and some identity has fewer than ``k``.
+        TypeError: labels that are neither integers nor strings.
+
+    Example:
+        >>> index = IdentityIndex(["b", "a", "b"], k=2, short="skip")
+        >>> index.names.tolist(), index.code.tolist(), index.images(np.array([0]), np.array([1]))
+        (['a', 'b'], [-1, 0], array([2], dtype=int32))
+    """
+
+    def __init__(self, labels: Labels, k: int, short: Short) -> None:
+        if short not in get_args(Short):
+            raise ValueError(f"short must be 'repeat', 'skip' or 'error', got {short!r}")
+        array = label_array(labels)
+        if len(array) == 0:
+            raise ValueError("labels are empty: there is nothing to sample from")
+        self.names: npt.NDArray[Any]
+        self.names, of_image = np.unique(array, return_inverse=True)
+        self.order = _grouped(of_image.reshape(-1), len(self.names))
+        size = np.bincount(of_image.reshape(-1), minlength=len(self.names))
+        few = size < k
+        if short == "error" and few.any():
+            raise ValueError(_shortage(self.names[few], size[few], k))
+        keep = ~few if short == "skip" else np.ones_like(few)
+        self.code = np.where(keep, np.cumsum(keep) - 1, -1)
+        self.start = (np.cumsum(size) - size)[keep]
+        self.size = size[keep]
+
+    def __len__(self) -> int:
+        """Number of identities that are sampled."""
+        return len(self.size)
+
+    def images(self, identity: Ints, place: Ints) -> Ints:
+        """Dataset indices of images, given by identity and place within the identity."""
+        return self.order.take(self.start[identity] + place)
+
+    def fingerprint(self) -> int:
+        """A checksum that changes when the labels do."""
+        sizes = self.size.astype("<i8").tobytes()
+        return zlib.crc32(self.order.astype("<i8", copy=False).tobytes(), zlib.crc32(sizes))
+
+
+def _grouped(code: Ints, count: int) -> Ints:
+    """Image indices sorted by identity, in their own order within one.
+
+    A radix sort, 16 bits at a time: linear in the number of images, and stable, so that every
+    machine deals the same decks.
+    """
+    order = np.argsort((code & 0xFFFF).astype(np.uint16), kind="stable")
+    if count > 1 << 16:
+        order = order[np.argsort((code >> 16)[order].astype(np.uint16), kind="stable")]
+    return order.astype(np.int32 if len(code) < 1 << 31 else np.int64)
+
+
+def _shortage(names: npt.NDArray[Any], size: Ints, k: int) -> str:
+    """The sentence that names the identities with too few images."""
+    shown = ", ".join(f"{name!r} ({n})" for name, n in zip(names[:5].tolist(), size, strict=False))
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return (
+        f"{len(names)} identities have fewer than k={k} images: {shown}{more}; "
+        "short='repeat' or short='skip' accepts them"
+    )

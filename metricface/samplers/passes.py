@@ -1,0 +1,186 @@
+"""What every sampler here shares: processes, epochs, and resuming at the exact batch."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from operator import index
+from typing import Any, TypeAlias
+
+import torch.distributed
+from torch.utils.data import Sampler
+
+from metricface.samplers.index import IdentityIndex, Short
+from metricface.samplers.shuffles import Ints
+from metricface.types import Labels
+
+Plan: TypeAlias = Callable[[int, int], Ints]
+"""Batches ``start … stop`` of an epoch, as dataset indices ``[stop - start, p * k]``."""
+
+_CHUNK = 1 << 15  # indices computed at a time: enough to vectorise, few enough for the cache
+
+
+@dataclass
+class _Pass:
+    """One run over an epoch: which, how far, and whether it came to its end."""
+
+    epoch: int
+    done: int
+    ended: bool = False
+
+
+class IdentitySampler(Sampler[list[int]], ABC):
+    """Batches of ``p`` distinct identities with ``k`` images each, one epoch after another.
+
+    A subclass says how many batches an epoch has and which. Both may depend on the settings and
+    the number of the epoch alone: that is what makes every run, process and resumed run agree.
+
+    Without :meth:`set_epoch` every pass takes the next epoch, also after one left early.
+    """
+
+    def __init__(
+        self,
+        labels: Labels,
+        p: int,
+        k: int,
+        *,
+        short: Short,
+        seed: int,
+        rank: int | None,
+        world_size: int | None,
+    ) -> None:
+        super().__init__()
+        p, k, seed = index(p), index(k), index(seed)
+        if min(p, k) < 1:
+            raise ValueError(f"p and k must be at least 1, got p={p} and k={k}")
+        if not 0 <= seed < 1 << 63:
+            raise ValueError(f"seed must be in [0, 2**63), got {seed}")
+        self.p, self.k, self.seed, self.short = p, k, seed, short
+        self.rank, self.world_size = _process(rank, world_size)
+        self.width = p * self.world_size  # identities in the batch of all processes together
+        self._index = IdentityIndex(labels, k, short)
+        if len(self._index) < self.width:
+            raise ValueError(
+                f"a batch needs {self.width} distinct identities (p={p}, world_size="
+                f"{self.world_size}), but the labels have {len(self._index)}"
+                + (f" with at least k={k} images" if short == "skip" else "")
+            )
+        self._pass: _Pass | None = None
+        self._start = (0, 0)
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of batches in a whole epoch, of this process and of every other."""
+
+    @abstractmethod
+    def _plan(self, epoch: int) -> Plan:
+        """The batches of one epoch, for this process."""
+
+    @property
+    def identities(self) -> list[Any]:
+        """The labels in the order in which identities are numbered (sorted)."""
+        return list(self._index.names.tolist())
+
+    @property
+    def epoch(self) -> int:
+        """Number of the epoch that is under way, or that comes next when none is."""
+        return self._position()[0]
+
+    def __iter__(self) -> Iterator[list[int]]:
+        """The batches of the next epoch, or what is left of it after a resume."""
+        if self._pass is not None:
+            self._start = (self._pass.epoch + 1, 0)
+        # taken at the first batch, not before: a DataLoader may ask for an iterator in vain
+        this = self._pass = _Pass(*self._start)
+        plan, step = self._plan(this.epoch), max(_CHUNK // (self.p * self.k), 1)
+        for start in range(this.done, len(self), step):
+            for batch in plan(start, min(start + step, len(self))).tolist():
+                this.done += 1
+                yield batch
+        this.ended = True
+
+    def set_epoch(self, epoch: int) -> None:
+        """Make the next pass that of ``epoch``, from its first batch.
+
+        Naming the epoch in which a loaded state stands keeps the place, so a loop that calls
+        this every epoch resumes where it was.
+
+        Raises:
+            ValueError: a negative epoch.
+        """
+        if epoch < 0:
+            raise ValueError(f"epoch must not be negative, got {epoch}")
+        if self._pass is None and self._start[0] == epoch:
+            return
+        self._pass, self._start = None, (epoch, 0)
+
+    def state_dict(self, done: int | None = None) -> dict[str, Any]:
+        """Where the sampler stands, and the settings under which that has a meaning.
+
+        Args:
+            done: batches of this epoch the training loop has finished. A plain ``DataLoader``
+                with worker processes asks for batches ahead of the loop, so it has to say;
+                without workers, or with torchdata's ``StatefulDataLoader``, leave it out.
+
+        Raises:
+            ValueError: more batches than the epoch has.
+        """
+        epoch, batch = self._position()
+        if done is not None:
+            if not 0 <= done <= len(self):
+                raise ValueError(f"done must be in [0, {len(self)}], got {done}")
+            epoch, batch = self._pass.epoch if self._pass else epoch, done
+        return {"epoch": epoch, "batch": batch, **self._settings()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue with the batch after the last one of the saved run, on any rank.
+
+        Raises:
+            ValueError: the state is incomplete, or of other settings or labels.
+        """
+        settings = self._settings()
+        missing = sorted({"epoch", "batch", *settings} - set(state))
+        if missing:
+            raise ValueError(f"not a state of {type(self).__name__}: it lacks {', '.join(missing)}")
+        changed = [
+            f"{name}={state[name]!r} instead of {value!r}"
+            for name, value in settings.items()
+            if state[name] != value
+        ]
+        if changed:
+            raise ValueError(f"the state is of a sampler with {', '.join(changed)}")
+        self._pass, self._start = None, (int(state["epoch"]), int(state["batch"]))
+
+    def _settings(self) -> dict[str, Any]:
+        """Everything but the place that decides which batches come."""
+        return {
+            "sampler": type(self).__name__,
+            "p": self.p,
+            "k": self.k,
+            "world_size": self.world_size,
+            "short": self.short,
+            "seed": self.seed,
+            "labels": self._index.fingerprint(),
+        }
+
+    def _position(self) -> tuple[int, int]:
+        """Epoch and batch that come next."""
+        if self._pass is None:
+            return self._start
+        return (
+            (self._pass.epoch + 1, 0) if self._pass.ended else (self._pass.epoch, self._pass.done)
+        )
+
+
+def _process(rank: int | None, world_size: int | None) -> tuple[int, int]:
+    """Rank and number of processes: as given, else from torch.distributed, else 0 of 1."""
+    if (rank is None) != (world_size is None):
+        raise ValueError(f"give both rank and world_size or none, got {rank} and {world_size}")
+    if rank is None or world_size is None:
+        if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+            return 0, 1
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    if world_size < 1 or not 0 <= rank < world_size:
+        raise ValueError(f"rank must be in [0, world_size), got {rank} of {world_size}")
+    return rank, world_size

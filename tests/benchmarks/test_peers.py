@@ -1,0 +1,64 @@
+"""pytorch-metric-learning runs on the same embeddings, under the definitions stated."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from benchmarks.convergence.folds import Fold
+from benchmarks.convergence.methods import METHODS, Loss
+from benchmarks.convergence.settings import Settings
+from benchmarks.convergence.training import Training
+from benchmarks.peers import pml
+
+
+def batch() -> tuple[Tensor, Tensor]:
+    random = torch.Generator().manual_seed(0)
+    embeddings = torch.randn(12, 4, generator=random, dtype=torch.float64)
+    return torch.nn.functional.normalize(embeddings, dim=1), torch.arange(4).repeat_interleave(3)
+
+
+def test_its_semi_hard_keeps_every_violator_in_euclidean_distance() -> None:
+    embeddings, labels = batch()
+    miner, loss = pml.semi_hard(0.2)
+    found = {tuple(row) for row in torch.stack(list(miner(embeddings, labels))).T.tolist()}
+    distance = torch.cdist(embeddings, embeddings).tolist()
+    expected = set()
+    terms = []
+    for a, p, n in itertools.product(range(12), repeat=3):
+        if a == p or labels[a] != labels[p] or labels[a] == labels[n]:
+            continue
+        gap = distance[a][n] - distance[a][p]
+        if 0 < gap <= 0.2:
+            expected.add((a, p, n))
+            terms.append(0.2 - gap)
+    assert found == expected
+    assert len(expected) > 3
+    value = float(loss(embeddings, labels, miner(embeddings, labels)))
+    assert abs(value - sum(terms) / len(terms)) < 1e-6
+
+
+def test_peers_get_the_embeddings_that_metricface_gets(fold: Fold, settings: Settings) -> None:
+    given: dict[str, Tensor] = {}
+    for name in ("semi-hard", "pml-semi-hard", "pml-contrastive"):
+        training = Training(METHODS[name], fold, settings, seed=0)
+        loss = training.loss
+
+        def spied(
+            embeddings: Tensor,
+            labels: Tensor,
+            indices: Sequence[Tensor] | None = None,
+            /,
+            name: str = name,
+            loss: Loss = loss,
+        ) -> Tensor:
+            given[name] = embeddings.detach().clone()
+            return loss(embeddings, labels, indices)
+
+        training.loss = spied
+        training.advance()
+    assert torch.equal(given["semi-hard"], given["pml-semi-hard"])
+    assert torch.equal(given["semi-hard"], given["pml-contrastive"])

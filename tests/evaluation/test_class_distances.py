@@ -1,0 +1,131 @@
+"""Histograms of all pairs: counted exactly, in blocks, with the moments of the pairs."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from hypothesis import given, settings
+
+from metricface.distances import Cosine, Distance, Euclidean, SquaredEuclidean
+from metricface.evaluation import class_distances
+from tests.evaluation.samples import EXACT, LabelledSet, labelled_sets
+from tests.oracles import evaluation as oracle
+
+
+@settings(deadline=None, max_examples=60)
+@given(labelled_sets())
+def test_counts_and_moments_are_those_of_a_plain_loop(sample: LabelledSet) -> None:
+    x, labels = sample
+    found = class_distances(x, labels, bins=7, distance=EXACT, block=3)
+    intra, inter = map(np.array, oracle.split_pairs(x.astype(float), labels, normalize=False))
+    assert found.edges[-1] == (max(intra.max(), inter.max()) or 1.0)
+    assert found.intra.tolist() == oracle.histogram(intra.tolist(), found.edges.tolist())
+    assert found.inter.tolist() == oracle.histogram(inter.tolist(), found.edges.tolist())
+    assert found.intra_mean == pytest.approx(intra.mean(), abs=1e-12)
+    assert found.intra_std == pytest.approx(intra.std(), abs=1e-7)
+    assert found.inter_mean == pytest.approx(inter.mean(), abs=1e-12)
+    assert found.inter_std == pytest.approx(inter.std(), abs=1e-7)
+
+
+@settings(deadline=None, max_examples=40)
+@given(labelled_sets())
+def test_threshold_overlap_and_d_prime_follow_from_counts(sample: LabelledSet) -> None:
+    found = class_distances(*sample, bins=9, distance=EXACT)
+    p, q = found.intra / found.intra.sum(), found.inter / found.inter.sum()
+    errors = [(p[k:].sum() + q[:k].sum()) / 2 for k in range(10)]
+    assert found.error == pytest.approx(min(errors))
+    below = found.edges[:-1] < found.threshold - 1e-9
+    if (np.abs(found.edges - found.threshold) < 1e-9).any():
+        assert (p[~below].sum() + q[below].sum()) / 2 == pytest.approx(min(errors))
+    assert found.overlap == pytest.approx(sum(map(min, p.tolist(), q.tolist())))
+    spread = np.sqrt((found.intra_std**2 + found.inter_std**2) / 2)
+    if spread > 0:
+        expected = (found.inter_mean - found.intra_mean) / spread
+        assert found.d_prime == pytest.approx(expected, rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("distance", "upper"), [(SquaredEuclidean(), 4.0), (Euclidean(), 2.0), (Cosine(), 2.0)]
+)
+def test_normalised_bins_span_what_is_possible(distance: Distance, upper: float) -> None:
+    x = np.array([[1.0, 0.0], [3.0, 0.0], [-2.0, 0.0]])
+    found = class_distances(x, [0, 0, 1], bins=5, distance=distance)
+    np.testing.assert_allclose(found.edges, np.linspace(0, upper, 6))
+    assert found.intra.tolist() == [1, 0, 0, 0, 0]
+    assert found.inter.tolist() == [0, 0, 0, 0, 2]
+
+
+def test_five_thousand_agree_with_numpy_to_the_count() -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(0, 500, (5_000,), generator=generator)
+    x = torch.randn(5_000, 16, generator=generator, dtype=torch.float64)
+    found = class_distances(x, labels, bins=200)
+    unit = x.numpy() / np.linalg.norm(x.numpy(), axis=1, keepdims=True)
+    squared = np.clip(2 - 2 * unit @ unit.T, 0, 4)
+    upper = np.triu(np.ones(squared.shape, dtype=bool), 1)
+    same = labels.numpy()[:, None] == labels.numpy()
+    assert found.intra.dtype == found.inter.dtype == np.int64
+    np.testing.assert_array_equal(found.intra, np.histogram(squared[upper & same], found.edges)[0])
+    np.testing.assert_array_equal(found.inter, np.histogram(squared[upper & ~same], found.edges)[0])
+    assert found.inter_mean == pytest.approx(squared[upper & ~same].mean(), rel=1e-12)
+    assert found.inter_std == pytest.approx(squared[upper & ~same].std(), rel=1e-10)
+
+
+@pytest.mark.parametrize("bins", [1, 3, 7, 50, 200, 997])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_binning_is_numpys_at_every_edge(bins: int, dtype: torch.dtype) -> None:
+    from metricface.evaluation.class_distances import _Histogram
+
+    edges = np.linspace(0, 4, bins + 1)
+    on = torch.from_numpy(edges).to(dtype)
+    up, down = on.nextafter(on.new_tensor(9.0)), on.nextafter(on.new_tensor(-9.0))
+    values = torch.cat([on, up, down])
+    values = values[(values >= 0) & (values <= 4)]
+    expected, _ = np.histogram(values.double().numpy(), edges)
+    assert _Histogram(edges, values).count(values).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("block", [1, 2, 5, 1000])
+def test_block_size_never_changes_the_result(block: int) -> None:
+    generator = np.random.default_rng(1)
+    half = generator.integers(-9, 9, (15, 3)).astype(np.float32)
+    x, labels = np.concatenate([half, -half]), generator.integers(0, 6, 30)
+    one = class_distances(x, labels, distance=EXACT, block=block)
+    other = class_distances(x, labels, distance=EXACT, block=7)
+    np.testing.assert_array_equal(one.intra, other.intra)
+    np.testing.assert_array_equal(one.inter, other.inter)
+    assert (one.d_prime, one.threshold) == pytest.approx((other.d_prime, other.threshold))
+
+
+def test_threshold_stands_in_the_middle_of_a_gap() -> None:
+    x = torch.tensor([[0.0], [1.0], [10.0], [11.0]])
+    found = class_distances(x, [0, 0, 1, 1], bins=121, distance=Euclidean(normalize=False))
+    assert found.threshold == pytest.approx((1 + 9) / 2, abs=0.2)
+    assert found.error == found.overlap == 0.0
+
+
+def test_identical_embeddings_have_no_d_prime() -> None:
+    found = class_distances(np.ones((4, 2)), [0, 0, 1, 1])
+    assert np.isnan(found.d_prime)
+    assert found.overlap == 1.0
+    assert found.error == 0.5
+
+
+@pytest.mark.parametrize(
+    ("x", "labels", "bins", "message"),
+    [
+        (np.eye(3), [0, 0], 4, "3 embeddings came with 2 labels"),
+        (np.eye(3), [0, 1, 2], 4, "no two of the 3 samples share an identity"),
+        (np.eye(3), [1, 1, 1], 4, "one identity"),
+        (np.eye(3), [0, 0, 1], 0, "bins must be from 1"),
+        (np.array([[0.0], [np.nan], [1.0]]), [0, 0, 1], 4, "first in row 1"),
+        (np.zeros(3), [0, 0, 1], 4, r"shape \[N, D\], got \(3,\)"),
+    ],
+)
+def test_bad_input_is_said(
+    x: npt.NDArray[np.float64], labels: list[int], bins: int, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        class_distances(x, labels, bins=bins)

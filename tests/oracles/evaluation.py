@@ -1,0 +1,112 @@
+"""Slow, plain statements of what the evaluation measures, in float64 loops."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+
+Matrix = npt.NDArray[np.float64]
+
+
+def squared_distance(a: Matrix, b: Matrix, *, normalize: bool) -> float:
+    """Squared Euclidean distance of two vectors."""
+    if normalize:
+        a, b = a / math.sqrt(float(a @ a)), b / math.sqrt(float(b @ b))
+    return float(sum((p - q) ** 2 for p, q in zip(a.tolist(), b.tolist(), strict=True)))
+
+
+def split_pairs(
+    x: Matrix, labels: Sequence[Hashable], *, normalize: bool
+) -> tuple[list[float], list[float]]:
+    """Distances of all unordered pairs: those of one identity, those of two."""
+    genuine: list[float] = []
+    impostor: list[float] = []
+    for i, j in combinations(range(len(x)), 2):
+        distance = squared_distance(x[i], x[j], normalize=normalize)
+        (genuine if labels[i] == labels[j] else impostor).append(distance)
+    return genuine, impostor
+
+
+def histogram(values: Sequence[float], edges: Sequence[float]) -> list[int]:
+    """Half-open bins, the last closed."""
+    counts = [0] * (len(edges) - 1)
+    for value in values:
+        for b in range(len(counts)):
+            last = b == len(counts) - 1
+            if edges[b] <= value and (value < edges[b + 1] or (last and value <= edges[b + 1])):
+                counts[b] += 1
+    return counts
+
+
+def tar_at_far(genuine: Sequence[float], impostor: Sequence[float], far: float) -> float:
+    """The most genuine pairs that any threshold accepts whose FAR does not exceed the target."""
+    best = 0
+    for threshold in [-math.inf, *genuine, *impostor]:
+        if sum(d <= threshold for d in impostor) / len(impostor) <= far:
+            best = max(best, sum(d <= threshold for d in genuine))
+    return best / len(genuine)
+
+
+def lfw_accuracies(
+    distances: Sequence[float], same: Sequence[bool], folds: Sequence[Sequence[int]]
+) -> list[float]:
+    """Accuracy on each fold at the smallest threshold that is best on the others."""
+
+    def accuracy(threshold: float, rows: Sequence[int]) -> float:
+        return sum((distances[i] <= threshold) == same[i] for i in rows) / len(rows)
+
+    result = []
+    for number, held_out in enumerate(folds):
+        others = [i for k, fold in enumerate(folds) if k != number for i in fold]
+        thresholds = sorted({-math.inf, *(distances[i] for i in others)})
+        best = max(thresholds, key=lambda t: accuracy(t, others))
+        result.append(accuracy(best, held_out))
+    return result
+
+
+def best_balanced_threshold(genuine: Sequence[float], impostor: Sequence[float]) -> float:
+    """The smallest threshold of greatest (TAR + 1 − FAR) / 2."""
+
+    def merit(threshold: float) -> int:
+        won = sum(d <= threshold for d in genuine) * len(impostor)
+        return won - sum(d <= threshold for d in impostor) * len(genuine)
+
+    return max([-math.inf, *sorted({*genuine, *impostor})], key=merit)
+
+
+def retrieval(
+    x: Matrix,
+    labels: Sequence[Hashable],
+    gallery: Matrix,
+    gallery_labels: Sequence[Hashable],
+    ids: Sequence[Hashable],
+    gallery_ids: Sequence[Hashable],
+    ks: Sequence[int],
+    *,
+    normalize: bool,
+) -> tuple[dict[int, float], float, float, int]:
+    """Recall@k, R-precision, MAP@R and scored queries; ties go to the impostor."""
+    recall: dict[int, list[float]] = {k: [] for k in ks}
+    precisions, averages = [], []
+    for q in range(len(x)):
+        ranked = []
+        for g in range(len(gallery)):
+            if ids[q] != gallery_ids[g]:
+                match = labels[q] == gallery_labels[g]
+                d = squared_distance(x[q], gallery[g], normalize=normalize)
+                ranked.append((d, match))
+        hits = [match for _, match in sorted(ranked)]  # False sorts before True
+        relevant = sum(hits)
+        if relevant == 0:
+            continue
+        for k in ks:
+            recall[k].append(float(any(hits[:k])))
+        precisions.append(sum(hits[:relevant]) / relevant)
+        gained = [sum(hits[: i + 1]) / (i + 1) for i in range(relevant) if hits[i]]
+        averages.append(sum(gained) / relevant)
+    mean = {k: float(np.mean(values)) for k, values in recall.items()}
+    return mean, float(np.mean(precisions)), float(np.mean(averages)), len(precisions)
