@@ -1,3 +1,4 @@
 """metricface: which identities meet in a batch, which triplets teach, what is asked of them."""
 
-__all__: list[str] = []
+__version__ = "0.1.0"
+__all__ = ["__version__"]

@@ -47,12 +47,18 @@ class set_finite_check:  # noqa: N801  (reads like torch.set_grad_enabled)
         _finite_check = self._before
 
 
-def check_embeddings(embeddings: Tensor, ref_emb: Tensor | None = None) -> None:
+def check_embeddings(
+    embeddings: Tensor,
+    ref_emb: Tensor | None = None,
+    *,
+    names: tuple[str, str] = ("embeddings", "ref_emb"),
+) -> None:
     """Raise a clear error unless these are embeddings that can be compared.
 
     Args:
         embeddings: ``[B, D]``, floating point.
         ref_emb: ``[R, D]`` on the same device, or None.
+        names: what to call the two in an error.
 
     Raises:
         TypeError: not floating-point tensors.
@@ -64,16 +70,15 @@ def check_embeddings(embeddings: Tensor, ref_emb: Tensor | None = None) -> None:
         ...
         ValueError: embeddings have dimension 2 but ref_emb has 3
     """
-    _check_one(embeddings, "embeddings")
+    _check_one(embeddings, names[0])
     if ref_emb is None:
         return
-    _check_one(ref_emb, "ref_emb")
-    if embeddings.shape[1] != ref_emb.shape[1]:
-        raise ValueError(
-            f"embeddings have dimension {embeddings.shape[1]} but ref_emb has {ref_emb.shape[1]}"
-        )
+    _check_one(ref_emb, names[1])
+    ours, theirs = embeddings.shape[1], ref_emb.shape[1]
+    if ours != theirs:
+        raise ValueError(f"{names[0]} have dimension {ours} but {names[1]} has {theirs}")
     if embeddings.device != ref_emb.device:
-        raise ValueError(f"embeddings are on {embeddings.device} but ref_emb on {ref_emb.device}")
+        raise ValueError(f"{names[0]} are on {embeddings.device}, {names[1]} on {ref_emb.device}")
 
 
 def _check_one(embeddings: Tensor, name: str) -> None:

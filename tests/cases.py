@@ -6,8 +6,18 @@ from collections.abc import Callable
 from functools import partial
 
 from metricface.distances import Cosine, Distance, Euclidean, SquaredEuclidean
-from metricface.losses import ContrastiveLoss, EmbeddingLoss, TripletLoss
-from metricface.miners import BatchHardMiner, Miner, RandomMiner, SemiHardMiner
+from metricface.losses import BatchAllTripletLoss, ContrastiveLoss, EmbeddingLoss, TripletLoss
+from metricface.miners import (
+    BatchAllMiner,
+    BatchHardMiner,
+    DistanceWeightedMiner,
+    EasyPositiveMiner,
+    Miner,
+    MultiSimilarityMiner,
+    RandomMiner,
+    RankedMiner,
+    SemiHardMiner,
+)
 from metricface.types import Pairs, Triplets
 
 AnyMiner = Miner[Triplets] | Miner[Pairs]
@@ -24,6 +34,13 @@ FIXED_MINERS: dict[str, Callable[..., AnyMiner]] = {
     "semi-hard": partial(SemiHardMiner, margin=0.5),
     "semi-hard, unbounded": partial(SemiHardMiner, bounded=False),
     "semi-hard, or else the easiest": partial(SemiHardMiner, bounded=False, otherwise="easiest"),
+    "batch-all": partial(BatchAllMiner, 0.3),
+    "batch-all, every triplet": partial(BatchAllMiner, float("inf")),
+    "multi-similarity": MultiSimilarityMiner,
+    "multi-similarity, two negatives": partial(MultiSimilarityMiner, 0.5, per_anchor=2),
+    "easy positive": EasyPositiveMiner,
+    "easy positive, hardest negative": partial(EasyPositiveMiner, "hardest"),
+    "ranked": partial(RankedMiner, (0, 2), (1, 3)),
 }
 
 #: Miners that draw; each takes a seed.
@@ -31,6 +48,13 @@ RANDOM_MINERS: dict[str, Callable[..., AnyMiner]] = {
     "random": RandomMiner,
     "random, three each": partial(RandomMiner, 3),
     "semi-hard, random": partial(SemiHardMiner, margin=0.5, negative="random"),
+    "batch-all, two each": partial(BatchAllMiner, 1.0, per_anchor=2),
+    "distance-weighted": DistanceWeightedMiner,
+    "distance-weighted, two each": partial(DistanceWeightedMiner, 0.3, 1.8, 2),
+    "distance-weighted, or else uniform": partial(
+        DistanceWeightedMiner, 0.1, 0.2, otherwise="uniform"
+    ),
+    "ranked, softmax": partial(RankedMiner, (0, 3), (0, 9), temperature=0.5, per_anchor=2),
     "margin violator": partial(SemiHardMiner, negative="random", include_hard=True),
 }
 
@@ -40,6 +64,7 @@ MINERS = FIXED_MINERS | RANDOM_MINERS
 LOSSES: dict[str, Callable[..., EmbeddingLoss]] = {
     "triplet": TripletLoss,
     "triplet, soft": partial(TripletLoss, "soft"),
+    "batch-all": BatchAllTripletLoss,
     "triplet, swap": partial(TripletLoss, swap=True),
     "contrastive": ContrastiveLoss,
     "contrastive, linear": partial(ContrastiveLoss, form="linear"),

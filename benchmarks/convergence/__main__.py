@@ -37,7 +37,8 @@ what comes out, in --out:
   convergence.png   the headline by step and by second of training
   histograms.png    distances within and between identities, before and after training
 
-Seconds are of training only; evaluation is not counted. Methods and seeds may be added to a
+Seconds are of training only; evaluation is not counted. They compare methods only if the machine
+did nothing else meanwhile. Methods and seeds may be added to a
 finished folder.
 
 examples:

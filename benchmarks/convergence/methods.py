@@ -10,6 +10,7 @@ from torch import Tensor
 
 from benchmarks.peers import pml
 from metricface import losses, miners
+from metricface.distances import Euclidean
 
 
 class Miner(Protocol):
@@ -61,15 +62,18 @@ def _semi_hard(seed: int) -> Objective:
 
 
 def _batch_hard(seed: int) -> Objective:
-    return Objective(miners.BatchHardMiner(), losses.TripletLoss(margin=0.2))
+    # The paper's distance: squared, it is "more prone to collapsing".
+    return Objective(miners.BatchHardMiner(), losses.TripletLoss(margin=0.2, distance=Euclidean()))
 
 
 def _batch_hard_soft(seed: int) -> Objective:
-    return Objective(miners.BatchHardMiner(), losses.TripletLoss(margin="soft"))
+    return Objective(
+        miners.BatchHardMiner(), losses.TripletLoss(margin="soft", distance=Euclidean())
+    )
 
 
 def _contrastive(seed: int) -> Objective:
-    return Objective(None, losses.ContrastiveLoss(margin=0.5))
+    return Objective(None, losses.ContrastiveLoss(margin=1.0))
 
 
 _TABLE = (
@@ -81,15 +85,15 @@ _TABLE = (
     ),
     Method(
         "batch-hard",
-        "hardest positive and negative per anchor, hinge 0.2 on squared distance",
+        "hardest positive and negative per anchor, hinge 0.2 on distance",
         _batch_hard,
     ),
     Method(
         "batch-hard-soft",
-        "hardest positive and negative per anchor, soft margin on squared distance",
+        "hardest positive and negative per anchor, soft margin on distance",
         _batch_hard_soft,
     ),
-    Method("contrastive", "all pairs of the batch, Hadsell's form, margin 0.5", _contrastive),
+    Method("contrastive", "all pairs of the batch, Hadsell's form, margin 1", _contrastive),
     Method(
         "pml-semi-hard",
         "pytorch-metric-learning: TripletMarginMiner(semihard, 0.2), TripletMarginLoss(0.2)",

@@ -5,19 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.convergence.folds import Fold
 from benchmarks.convergence.measures import raw_pixels
-from benchmarks.convergence.methods import Method
+from benchmarks.convergence.methods import METHODS, Method
 from benchmarks.convergence.run_folder import RAW_PIXELS, Cell, RunFolder, write
 from benchmarks.convergence.settings import Settings
 from benchmarks.convergence.summary import repeats
 from benchmarks.convergence.training import Training
 from metricface import plots
 from metricface.evaluation import class_distances
+
+LABELS = {"recall_at_1": "Recall@1", "tar_at_0.01": "TAR at FAR 1e-2"}
+"""How the headline metrics are written in print."""
 
 
 def draw_convergence(results: pd.DataFrame, *, metric: str, target: float, file: Path) -> None:
@@ -32,16 +37,22 @@ def draw_convergence(results: pd.DataFrame, *, metric: str, target: float, file:
     curves = repeats(results)
     pixels = curves[curves["method"] == RAW_PIXELS]
     baseline = {"raw centred pixels": float(pixels[metric].mean())}
-    trained = curves[curves["method"] != RAW_PIXELS]
-    figure = Figure(figsize=(11, 4.4), layout="constrained")
+    trained = curves[curves["method"] != RAW_PIXELS].sort_values(
+        "method", key=lambda names: names.map(list(METHODS).index), kind="stable"
+    )
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
     by_step, by_second = figure.subplots(1, 2, sharey=True)
-    plots.convergence(
-        trained, metric=metric, x="step", ax=by_step, baseline=baseline, target=target
-    )
-    plots.convergence(
-        trained, metric=metric, x="seconds", ax=by_second, baseline=baseline, target=target
-    )
-    by_second.set_ylabel("")
+    axes: list[tuple[Axes, Literal["step", "seconds"]]] = [
+        (by_step, "step"),
+        (by_second, "seconds"),
+    ]
+    for ax, x in axes:
+        plots.convergence(trained, metric=metric, x=x, ax=ax, baseline=baseline, target=target)
+    by_step.set(xlabel="optimizer steps", ylabel=f"{LABELS[metric]}, unseen identities")
+    by_second.set(xlabel="seconds of training", ylabel="")
+    legend = by_step.get_legend()
+    if legend is not None:  # one list of methods serves both panels
+        legend.remove()
     _save(figure, file)
 
 
@@ -70,13 +81,13 @@ def draw_histograms(
         if checkpoint is not None:
             untrained.network.load_state_dict(checkpoint["training"]["network"])
             panels[f"after {method.name}"] = untrained.embed(fold.held_images)
-    wide = min(4, len(panels))
-    high = math.ceil(len(panels) / wide)
-    figure = Figure(figsize=(3.6 * wide, 2.9 * high), layout="constrained")
-    grid = figure.subplots(high, wide, sharex=True, squeeze=False).ravel()
+    rows = math.ceil(len(panels) / 2)
+    figure = Figure(figsize=(11.0, 2.1 * rows), layout="constrained")
+    grid = figure.subplots(rows, 2, squeeze=False).ravel()
     for ax, (title, embeddings) in zip(grid, panels.items(), strict=False):
         plots.class_distance_histogram(class_distances(embeddings, fold.held_labels), ax=ax)
-        ax.set_title(title, fontsize="medium")
+        ax.set_title(title, loc="left", fontsize="medium", fontweight="bold")
+        ax.set(xlabel="squared distance", xlim=(0, None))
     for ax in grid[len(panels) :]:
         ax.set_axis_off()
     _save(figure, file)

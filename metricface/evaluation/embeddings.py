@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from metricface.distances import Distance, SquaredEuclidean
+from metricface.embeddings import check_embeddings
 
 Embeddings: TypeAlias = "Tensor | npt.NDArray[Any]"
 """One row per sample, ``[N, D]``: a tensor on any device or an array, of any floating dtype."""
@@ -43,11 +44,5 @@ def embedding_matrix(embeddings: Embeddings, name: str = "embeddings") -> Tensor
         x = embeddings.detach()
     else:
         raise TypeError(f"{name} must be a tensor or array, got {type(embeddings).__name__}")
-    if not x.is_floating_point():
-        raise TypeError(f"{name} must be floating point, got {x.dtype}")
-    if x.ndim != 2:
-        raise ValueError(f"{name} must have shape [N, D], got {tuple(x.shape)}")
-    bad = (~x.isfinite()).any(dim=1)
-    if bool(bad.any()):
-        raise ValueError(f"{name} hold NaN or infinity, first in row {int(bad.int().argmax())}")
+    check_embeddings(x, names=(name, name))
     return x

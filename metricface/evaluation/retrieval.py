@@ -125,7 +125,7 @@ def _scores(tile: Tensor, matches: MatchBlock, ks: Sequence[int]) -> Tensor:
     number = torch.arange(1, width + 1, device=tile.device)
     rank = number + torch.searchsorted(impostor, genuine, right=True)
     relevant = count[:, None]
-    hit = ((rank <= relevant) & (number <= relevant)).double()
+    hit = (rank <= relevant).double()  # never in the padding: a rank is at least its number
     sums = [hit.sum(dim=1, keepdim=True), (hit * number / rank).sum(dim=1, keepdim=True)]
     recall = torch.stack([rank[:, 0] <= k for k in ks], dim=1).double()
     scored = torch.cat([torch.cat(sums, dim=1) / relevant, recall], dim=1)

@@ -99,15 +99,14 @@ def _hinge(
     padded[block.anchor, within] = threshold
     nearer = torch.zeros_like(padded)
     beyond = torch.empty_like(to_negative)
+    total = to_negative.new_empty(block.shape[0])
     step = max(1, _CHUNK_ENTRIES // max(1, block.shape[1]))
     for start in range(0, block.shape[0], step):
         part = slice(start, start + step)
         _count_within(padded[part], to_negative[part], nearer[part], beyond[part])
-    pull = nearer[block.anchor, within]
-    rows = torch.linalg.vecdot(nearer, padded.clamp_min(0)) - torch.linalg.vecdot(
-        beyond, to_negative
-    )
-    return rows.sum(), pull, beyond
+        gained = (nearer[part] * padded[part].clamp_min(0)).sum(1)
+        total[part] = gained - (beyond[part] * to_negative[part]).sum(1)
+    return total.sum(), nearer[block.anchor, within], beyond
 
 
 def _count_within(threshold: Tensor, distance: Tensor, nearer: Tensor, beyond: Tensor) -> None:

@@ -20,12 +20,12 @@ class ContrastiveLoss(EmbeddingLoss):
 
     With D the distance of a pair, its term is
 
-    ==============  =========================  =========================
-    form            same identity              different identities
-    ==============  =========================  =========================
-    ``"hadsell"``   ``½ D²``                   ``½ [margin − D]₊²``
-    ``"linear"``    ``[D − positive_margin]₊`` ``[margin − D]₊``
-    ==============  =========================  =========================
+    ==============  ===========================  =========================
+    form            same identity                different identities
+    ==============  ===========================  =========================
+    ``"hadsell"``   ``½ D²``                     ``½ [margin − D]₊²``
+    ``"linear"``    ``[D − positive_margin]₊``   ``[margin − D]₊``
+    ==============  ===========================  =========================
 
     Positive and negative terms are reduced separately and added: a batch has few positives and
     very many negatives, and one common mean would hear only the latter. Without indices all

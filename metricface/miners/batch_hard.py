@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from metricface.identities import MatchBlock
+from metricface.miners.extreme_positive import extreme_positive
 from metricface.miners.miner import Miner
 from metricface.types import Triplets
 
@@ -34,29 +35,7 @@ class BatchHardMiner(Miner[Triplets]):
 
     def mine(self, distances: Tensor, block: MatchBlock) -> Triplets:
         """One triplet for each anchor that has both kinds."""
-        farthest, _ = farthest_positive(distances, block)
+        place, _ = extreme_positive(distances, block, "farthest")
         nearest, negative = block.hide_(distances).min(1)
-        anchor = ((farthest >= 0) & (nearest < torch.inf)).nonzero().squeeze(1)
-        return Triplets(anchor, block.positive[farthest[anchor]], negative[anchor])
-
-
-def farthest_positive(distances: Tensor, block: MatchBlock) -> tuple[Tensor, Tensor]:
-    """The farthest positive of each anchor.
-
-    Args:
-        distances: ``[b, R]``.
-        block: who matches whom.
-
-    Returns:
-        Its place in ``block.positive`` (−1: the anchor has none), int64 ``[b]``, and its
-        distance (−inf) ``[b]``.
-    """
-    rows, pairs = block.shape[0], len(block.anchor)
-    to_positive = distances[block.anchor, block.positive]
-    farthest = distances.new_full((rows,), -torch.inf)
-    farthest.scatter_reduce_(0, block.anchor, to_positive, "amax")
-    place = torch.arange(pairs, device=distances.device)
-    place[to_positive < farthest[block.anchor]] = pairs
-    first = torch.full((rows,), pairs, device=distances.device)
-    first.scatter_reduce_(0, block.anchor, place, "amin")
-    return torch.where(first < pairs, first, -1), farthest
+        anchor = ((place >= 0) & (nearest < torch.inf)).nonzero().squeeze(1)
+        return Triplets(anchor, block.positive[place[anchor]], negative[anchor])

@@ -87,7 +87,7 @@ class Miner(nn.Module, ABC, Generic[Mined]):
         check_embeddings(embeddings, ref_emb)
         matches = Matches.of(embeddings, labels, ref_emb, ref_labels, ids=ids, ref_ids=ref_ids)
         query, reference = self.distance.prepare(embeddings, ref_emb)
-        self.begin()
+        self.begin(query.shape[1])
         step = self._block_rows(matches, query.element_size())
         mined: list[Mined] = []
         for start in range(0, matches.shape[0] if matches.shape[1] else 0, step):
@@ -102,8 +102,8 @@ class Miner(nn.Module, ABC, Generic[Mined]):
         joined = [torch.cat(parts) for parts in zip(*mined, strict=True)]
         return self.kind(*(joined or [empty] * len(self.kind._fields)))
 
-    def begin(self) -> None:
-        """Called once for each batch, before its first block."""
+    def begin(self, dim: int) -> None:
+        """Called once for each batch of D-dimensional embeddings, before its first block."""
 
     def _block_rows(self, matches: Matches, item: int) -> int:
         """How many anchors fit into the byte budget, at least one."""

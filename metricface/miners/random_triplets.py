@@ -45,7 +45,7 @@ class RandomMiner(Miner[Triplets]):
         self.draws = Draws(seed)
         self._key = 0
 
-    def begin(self) -> None:
+    def begin(self, dim: int) -> None:
         """A fresh key for this batch."""
         self._key = self.draws.next_key()
 

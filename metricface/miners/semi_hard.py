@@ -91,7 +91,7 @@ class SemiHardMiner(Miner[Triplets]):
         self.draws = Draws(seed)
         self._key = 0
 
-    def begin(self) -> None:
+    def begin(self, dim: int) -> None:
         """A fresh key for this batch."""
         self._key = self.draws.next_key()
 

@@ -111,8 +111,8 @@ def _areas(
         (inter, INTER, "dashed", "different identities"),
     ):
         ax.stairs(density, edges, baseline=floor, fill=True, color=colour, alpha=0.22)
-        outline = {"color": colour, "linestyle": dashes, "label": name}
-        ax.stairs(density, edges, baseline=floor, linewidth=1.5, **outline)
+        line = ax.stairs(density, edges, baseline=floor, color=colour, label=name)
+        line.set(linestyle=dashes, linewidth=1.5)
     ax.stairs(
         np.minimum(intra, inter),
         edges,

@@ -1,5 +1,14 @@
 """Samplers: which identities meet in a batch."""
 
+from metricface.samplers.grouped import GroupedPKSampler
+from metricface.samplers.hard import HardIdentitySampler
+from metricface.samplers.passes import IdentitySampler
 from metricface.samplers.pk import EpochReport, PKSampler
 
-__all__ = ["EpochReport", "PKSampler"]
+__all__ = [
+    "EpochReport",
+    "GroupedPKSampler",
+    "HardIdentitySampler",
+    "IdentitySampler",
+    "PKSampler",
+]

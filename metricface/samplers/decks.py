@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from metricface.samplers.shuffles import Ints, KeyedPermutations, Keys, mix
+from metricface.samplers.shuffles import Ints, KeyedPermutations, Keys, mix, turned
 
 
 class Decks:
@@ -32,6 +31,7 @@ class Decks:
 
     def __init__(self, sizes: Ints, k: int, seed: int) -> None:
         self._k = k
+        self._slots = np.arange(k)[:, None]
         self._seed = seed
         self._permutations = KeyedPermutations(int(sizes.max()), seed)
         distinct, which = np.unique(sizes, return_inverse=True)
@@ -42,7 +42,7 @@ class Decks:
         self._windows = self._size // self._step
         self._left = self._size % self._step
 
-    def deal(self, identity: Ints, visit: Ints, salt: int = 0) -> npt.NDArray[np.int32]:
+    def deal(self, identity: Ints, visit: Ints, salt: int = 0) -> Ints:
         """Places of the images within their identity, for a list of visits.
 
         Args:
@@ -51,7 +51,7 @@ class Decks:
             salt: decks of another salt are shuffled independently.
 
         Returns:
-            int32 ``[M, k]``, each in ``[0, size)`` of its identity.
+            ``[M, k]``, each in ``[0, size)`` of its identity.
         """
         which = self._which[identity]
         size, left, dealt = self._size[which], self._left[which], self._dealt[which]
@@ -63,16 +63,16 @@ class Decks:
         rest = mix(self._seed, salt)[0].astype(np.int64)
         order_key, round_key = mix(whose, cycle, rest), mix(whose, round_, rest, 1)
         place = self._shuffled(first, offset, left, size, round_key)
-        shown = self._permutations(place, size, order_key)
-        if dealt.min() < self._k:
-            spare = np.arange(self._k) - dealt[:, None]
-            shown = np.where(spare < 0, shown, spare % size[:, None]).astype(np.int32)
-        return shown
+        shown: Ints = turned(self._permutations(place, size, order_key), size, order_key)
+        whole = np.flatnonzero(dealt < self._k)
+        if len(whole):
+            spare = self._slots - dealt[whole]
+            shown[:, whole] = np.where(spare < 0, shown[:, whole], spare % size[whole])
+        dealt_images: Ints = shown.T
+        return dealt_images
 
-    def _shuffled(
-        self, first: Ints, offset: Ints, left: Ints, size: Ints, key: Keys
-    ) -> npt.NDArray[np.int32]:
-        """Places ``first … first + k`` of a round's order.
+    def _shuffled(self, first: Ints, offset: Ints, left: Ints, size: Ints, key: Keys) -> Ints:
+        """Places ``first … first + k`` of a round's order, ``[k, M]``.
 
         The images stand in a circle; the round leaves out ``left`` of them from ``offset`` on.
         Those before were left out earlier in this cycle and come first, shuffled; then those
@@ -84,15 +84,14 @@ class Decks:
         early = first < behind
         start = np.where(early, first, first - behind)
         count = np.where(early, behind, ahead)
-        slots = np.arange(self._k)
-        place = np.minimum(start[:, None] + slots, count[:, None] - 1)
+        place = np.minimum(start + self._slots, count - 1)
         result = self._permutations(place, count, np.where(early, ~key, key))
-        result += np.where(early, begin, offset + left).astype(np.int32)[:, None]
+        result += np.where(early, begin, offset + left)
         across = np.flatnonzero(early & (first + self._k > behind) & (ahead > 0))
         if len(across):
-            later = (first - behind)[across, None] + slots
-            place = np.clip(later, 0, ahead[across, None] - 1)
+            later = (first - behind)[across] + self._slots
+            place = np.clip(later, 0, ahead[across] - 1)
             second = self._permutations(place, ahead[across], key[across])
-            second += (offset + left)[across, None].astype(np.int32)
-            result[across] = np.where(later >= 0, second, result[across])
+            second += (offset + left)[across]
+            result[:, across] = np.where(later >= 0, second, result[:, across])
         return result

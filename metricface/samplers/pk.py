@@ -153,7 +153,7 @@ class PKSampler(IdentitySampler):
         def batches(start: int, stop: int) -> Ints:
             whose = identity[start:stop].ravel()
             place = self._decks.deal(whose, earlier[start:stop].ravel(), salt)
-            return self._index.images(whose[:, None], place).reshape(stop - start, -1)
+            return self._index.images(whose, place).reshape(stop - start, -1)
 
         return batches
 

@@ -12,7 +12,9 @@ Ints: TypeAlias = npt.NDArray[Any]
 
 Keys: TypeAlias = npt.NDArray[np.uint64]
 
-_POOL = 1 << 15  # entries kept for every power of two: 2048 orders of 16, 128 of 256, …
+_EXACT = 64  # sizes up to here have a pool of their own, larger ones that of a power of two
+_POOL = 1 << 14  # entries of a pool: 4096 orders of 4, 256 of 64, one of 16,384 and above
+_HALF, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 _WEYL = np.array(
     [0x9E3779B97F4A7C15, 0xD1B54A32D192ED03, 0x8CB92BA72F3D8DD7, 0xABC98388FB8FAC03],
     dtype=np.uint64,
@@ -23,8 +25,8 @@ def generator(seed: int, role: str, number: int) -> np.random.Generator:
     """The random generator of one role (say, the order of epoch 3), independent of all others.
 
     Example:
-        >>> generator(0, "epoch", 3).integers(100) == generator(0, "epoch", 3).integers(100)
-        np.True_
+        >>> int(generator(0, "epoch", 3).integers(1000))
+        488
     """
     return np.random.default_rng([seed, int.from_bytes(role.encode(), "little"), number])
 
@@ -49,7 +51,7 @@ def first_without(order: Ints, taboo: Ints, count: int) -> Ints:
 
 
 def mix(*parts: Ints | int) -> Keys:
-    """One well-mixed 64-bit key per row from up to four integers (the splitmix64 finaliser)."""
+    """One well-mixed 64-bit key from up to four integers (the splitmix64 finaliser)."""
     key: Keys = np.zeros(1, dtype=np.uint64)
     for weight, part in zip(_WEYL, parts, strict=False):
         key = key + np.asarray(part).astype(np.uint64) * weight
@@ -62,68 +64,72 @@ def mix(*parts: Ints | int) -> Keys:
 class KeyedPermutations:
     """Permutations of any size of which single places can be looked up, in O(1) each.
 
-    A pool holds random orders of every power of two. A key picks one of them, a shift of its
-    places and a mask on its values; values beyond the size are walked over, which leaves a
-    permutation of exactly that size. Nothing of the length of the permutation is ever built,
-    so the deck of an identity with a million images costs no more than that of one with four.
+    For every size there is a pool of random orders; a key picks one of them and the place in it
+    to begin at. Large sizes share the pool of the next power of two, and values beyond the size
+    are walked over, which leaves a permutation of exactly that size. Nothing of the length of
+    the permutation is built when one is asked for, so the deck of an identity with a million
+    images costs no more than that of one with four.
 
     Args:
-        largest: largest size that will be asked for.
-        seed: of the pool.
+        largest: largest size that will be asked for, at least 1.
+        seed: of the pools.
 
     Example:
         >>> permutations = KeyedPermutations(5, seed=0)
-        >>> places = np.arange(5)[None]
-        >>> sorted(permutations(places, np.array([5]), mix(7))[0].tolist())
+        >>> places = np.arange(5)[:, None]
+        >>> sorted(permutations(places, np.array([5]), mix(7)).ravel().tolist())
         [0, 1, 2, 3, 4]
     """
 
     def __init__(self, largest: int, seed: int) -> None:
         rng = generator(seed, "pool", 0)
-        classes = max(largest - 1, 0).bit_length() + 1
-        # the exponent of the power of two that holds each size
-        self._exponent = np.zeros(largest + 1, dtype=np.int8)
-        for exponent in range(1, classes):
-            self._exponent[(1 << (exponent - 1)) + 1 :] = exponent
-        pools, begin = [], [0]
-        for exponent in range(classes):
-            rows = max(_POOL >> exponent, 1)
-            order = np.broadcast_to(np.arange(1 << exponent, dtype=np.int32), (rows, 1 << exponent))
-            pools.append(rng.permuted(order, axis=1).ravel())
-            begin.append(begin[-1] + pools[-1].size)
+        powers = range(_EXACT.bit_length(), (largest - 1).bit_length() + 1)
+        spans = np.array([*range(1, min(largest, _EXACT) + 1), *(1 << e for e in powers)])
+        pools = []
+        for span in spans.tolist():
+            orders = np.broadcast_to(np.arange(span, dtype=np.int32), (max(_POOL // span, 1), span))
+            # written twice in a row, so that an order can be read from any place on
+            pools.append(np.tile(rng.permuted(orders, axis=1), 2).ravel())
         self._pool = np.concatenate(pools)
-        self._begin = np.array(begin[:-1], dtype=np.int32)
-        self._choice = np.array([pool.size - (1 << e) for e, pool in enumerate(pools)], np.uint64)
+        self._which = np.searchsorted(spans, np.arange(largest + 1)).astype(np.int8)
+        self._span = spans
+        self._orders = np.maximum(_POOL // spans, 1).astype(np.uint32)
+        self._begin = np.cumsum([0, *(len(pool) for pool in pools[:-1])])
 
-    def __call__(self, place: Ints, size: Ints, key: Keys) -> npt.NDArray[np.int32]:
-        """The entries at some places of one permutation per row.
+    def __call__(self, place: Ints, size: Ints, key: Keys) -> Ints:
+        """The entries at some places of ``M`` permutations.
 
         Args:
-            place: ``[M, k]``, each in ``[0, size)`` of its row.
+            place: ``[k, M]``, each in ``[0, size)`` of its column. Columns are permutations, not
+                rows, because numpy is several times faster along a long last dimension.
             size: ``[M]``, at least 1.
             key: ``[M]``, which permutation of that size.
 
         Returns:
-            int32 ``[M, k]``; entries of a row differ where its places differ.
+            ``[k, M]``; entries of a column differ where its places differ.
         """
-        exponent = self._exponent[size]
-        mask = (np.int32(1) << exponent.astype(np.int32)) - np.int32(1)
-        row = self._begin[exponent] + (key & self._choice[exponent]).astype(np.int32)
-        shift = (key >> np.uint64(16)).astype(np.int32) & mask
-        flip = (key >> np.uint64(40)).astype(np.int32) & mask
-        size32 = size.astype(np.int32)
-        value = place.astype(np.int32) + shift[:, None]
-        value &= mask[:, None]
-        value += row[:, None]
-        value = self._pool.take(value)
-        value ^= flip[:, None]
-        beyond = np.flatnonzero(value >= size32[:, None])
-        flat, line = value.ravel(), beyond // place.shape[1]
-        walker = flat[beyond]
-        while len(beyond):
-            at = ((walker + shift[line]) & mask[line]) + row[line]
-            walker = self._pool.take(at) ^ flip[line]
-            flat[beyond] = walker
-            still = walker >= size32[line]
-            beyond, line, walker = beyond[still], line[still], walker[still]
+        which = self._which[size]
+        span = self._span[which]
+        first = self._begin[which] + 2 * span * below(self._orders[which], key & _LOW)
+        first += below(span, key >> _HALF)
+        value: Ints = self._pool.take(place + first)
+        if size.max() > _EXACT:
+            row, column = np.nonzero(value >= size)
+            while len(row):
+                value[row, column] = self._pool.take(value[row, column] + first[column])
+                still = value[row, column] >= size[column]
+                row, column = row[still], column[still]
         return value
+
+
+def turned(value: Ints, size: Ints, key: Keys) -> Ints:
+    """Values ``[k, M]`` in ``[0, size)``, all of a column moved on by the same random amount."""
+    moved: Ints = value + below(size, key >> np.uint64(16) & _LOW)
+    moved -= size * (moved >= size)
+    return moved
+
+
+def below(bound: Ints, bits: Keys) -> Ints:
+    """Numbers in ``[0, bound)``, which is at most 2**31, from 32 random bits each."""
+    number: Ints = ((bits * bound.astype(np.uint64)) >> _HALF).astype(np.int64)
+    return number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -42,15 +43,19 @@ def without_seconds(file: Path) -> pd.DataFrame:
 # One whose miner draws at random, one without a miner, one that uses torch's own generator and
 # learns a parameter of its loss.
 @pytest.mark.parametrize("name", ["random", "contrastive", "pml-distance-weighted"])
-@pytest.mark.parametrize("killed", [1, 3, 4])
+# Before the first checkpoint; after one at the very end of an epoch of two batches; after one
+# within an epoch of three.
+@pytest.mark.parametrize(("killed", "p"), [(1, 5), (3, 19), (5, 13)])
 def test_resumed_equals_uninterrupted(
     name: str,
     killed: int,
+    p: int,
     fold: Fold,
     settings: Settings,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    settings = replace(settings, p=p)
     method, cell = METHODS[name], Cell(name, seed=3, fold=0)
     whole, broken = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "broken")
     expected = run_cell(method, fold, settings, whole, cell).state_dict()

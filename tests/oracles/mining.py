@@ -156,3 +156,58 @@ def contrastive_terms(
         [max(0.0, d[i, j] - positive_margin) for i, j in genuine],
         [max(0.0, margin - d[i, j]) for i, j in impostor],
     )
+
+
+def violators(d: Matrix, layout: Layout, margin: float) -> set[Index]:
+    return {(a, p, n) for a, p, n in layout.triplets() if d[a, n] < d[a, p] + margin}
+
+
+def multi_similarity(d: Matrix, layout: Layout, epsilon: float) -> tuple[set[Index], set[Index]]:
+    genuine: set[Index] = set()
+    impostor: set[Index] = set()
+    for a in range(layout.b):
+        pos, neg = layout.positives[a], layout.negatives[a]
+        if pos and neg:
+            impostor |= {(a, n) for n in neg if d[a, n] < max(d[a, p] for p in pos) + epsilon}
+            genuine |= {(a, p) for p in pos if d[a, p] > min(d[a, n] for n in neg) - epsilon}
+    return genuine, impostor
+
+
+def easy_positive(d: Matrix, layout: Layout, *, semi_hard: bool) -> set[Index]:
+    found: set[Index] = set()
+    for a in range(layout.b):
+        if layout.positives[a]:
+            p = min(layout.positives[a], key=lambda j: d[a, j])
+            inside = [n for n in layout.negatives[a] if not semi_hard or d[a, n] > d[a, p]]
+            if inside:
+                found.add((a, p, min(inside, key=lambda j: d[a, j])))
+    return found
+
+
+def ranked(
+    d: Matrix, layout: Layout, positive_rank: tuple[int, int], negative_rank: tuple[int, int]
+) -> set[Index]:
+    found: set[Index] = set()
+    for a in range(layout.b):
+        far = sorted(layout.positives[a], key=lambda j: -d[a, j])[slice(*positive_rank)]
+        near = sorted(layout.negatives[a], key=lambda j: d[a, j])[slice(*negative_rank)]
+        found |= {(a, p, n) for p, n in product(far, near)}
+    return found
+
+
+def distance_weights(
+    d: Sequence[float], dim: int, cutoff: float, nonzero_loss_cutoff: float
+) -> list[float]:
+    """Probabilities of the negatives at these distances, through exact logarithms."""
+    logs = []
+    for distance in d:
+        if distance >= nonzero_loss_cutoff:
+            logs.append(-math.inf)
+            continue
+        u = max(distance, cutoff)
+        logs.append(-(dim - 2) * math.log(u) - (dim - 3) / 2 * math.log(1 - u * u / 4))
+    top = max(logs)
+    if top == -math.inf:
+        return [0.0 for _ in logs]
+    weights = [math.exp(value - top) for value in logs]
+    return [w / math.fsum(weights) for w in weights]

@@ -1,0 +1,159 @@
+"""Embeddings of past batches as references for the present one."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from metricface.distances import Distance, Euclidean
+from metricface.embeddings import check_embeddings
+
+
+class CrossBatchMemory(nn.Module):
+    """A ring of the last ``size`` embeddings with their labels and ids.
+
+    Embeddings drift slowly once training has settled, so those of past batches can stand as
+    references: thousands of negatives for the price of storing them. The memory only stores; any
+    miner and any loss take :meth:`reference` as ``ref_emb, ref_labels, ref_ids``. Everything is
+    in ``state_dict``, and the stored embeddings follow ``.to()`` in device and dtype.
+
+    Args:
+        size: how many embeddings are kept, at least 1.
+        dim: their dimension D.
+        warmup: until this many embeddings were pushed, :meth:`reference` is empty: early ones
+            drift too fast to be of use.
+
+    Raises:
+        ValueError: size or dim below 1, a negative warmup.
+
+    Example:
+        >>> from metricface.losses import TripletLoss
+        >>> from metricface.miners import SemiHardMiner
+        >>> memory, miner, loss = CrossBatchMemory(1000, 8), SemiHardMiner(), TripletLoss()
+        >>> embeddings, labels, ids = torch.rand(6, 8), torch.tensor([0, 0, 1, 1, 2, 2]), range(6)
+        >>> memory.push(embeddings, labels, torch.tensor(ids))
+        >>> ref_emb, ref_labels, ref_ids = memory.reference()
+        >>> mined = miner(embeddings, labels, ref_emb, ref_labels, ids=list(ids), ref_ids=ref_ids)
+        >>> loss(embeddings, labels, mined, ref_emb).shape
+        torch.Size([])
+
+    Reference: Wang et al., "Cross-Batch Memory for Embedding Learning", CVPR 2020.
+    """
+
+    embeddings: Tensor
+    labels: Tensor
+    ids: Tensor
+
+    def __init__(self, size: int, dim: int, *, warmup: int = 0) -> None:
+        super().__init__()
+        if size < 1 or dim < 1:
+            raise ValueError(f"size and dim must be at least 1, got {size} and {dim}")
+        if warmup < 0:
+            raise ValueError(f"warmup must be 0 or above, got {warmup}")
+        self.size = size
+        self.warmup = warmup
+        self.pushed = 0
+        self.register_buffer("embeddings", torch.zeros(size, dim))
+        self.register_buffer("labels", torch.zeros(size, dtype=torch.int64))
+        self.register_buffer("ids", torch.zeros(size, dtype=torch.int64))
+
+    def __len__(self) -> int:
+        """How many embeddings are stored."""
+        return min(self.pushed, self.size)
+
+    @torch.no_grad()
+    def push(self, embeddings: Tensor, labels: Tensor, ids: Tensor | None = None) -> None:
+        """Store a batch over the oldest entries; of a batch beyond ``size`` the last are kept.
+
+        Args:
+            embeddings: ``[B, D]``; stored without gradient.
+            labels: integers ``[B]``.
+            ids: non-negative integers ``[B]``, the samples' indices in the data set. Without
+                them every entry counts as a sample of its own.
+
+        Raises:
+            TypeError: labels or ids that are not integer tensors.
+            ValueError: shapes that do not agree; NaN or infinite embeddings.
+
+        Example:
+            >>> memory = CrossBatchMemory(3, 2)
+            >>> for start in (0, 2):
+            ...     memory.push(torch.ones(2, 2), torch.arange(start, start + 2))
+            >>> memory.reference()[1]  # oldest first
+            tensor([1, 2, 3])
+        """
+        check_embeddings(embeddings, self.embeddings[:0], names=("embeddings", "the memory"))
+        count = len(embeddings)
+        if ids is None:  # below zero and never used twice, so equal to no id that is given
+            ids = -1 - torch.arange(self.pushed, self.pushed + count)
+        for name, values in (("labels", labels), ("ids", ids)):
+            if not isinstance(values, Tensor) or values.is_floating_point():
+                kind = values.dtype if isinstance(values, Tensor) else type(values).__name__
+                raise TypeError(f"the memory stores integer {name} as a tensor, got {kind}")
+            if values.shape != (count,):
+                raise ValueError(f"{count} embeddings came with {name} of {tuple(values.shape)}")
+        kept = min(count, self.size)
+        first = self.pushed + count - kept
+        place = torch.arange(first, first + kept, device=self.ids.device) % self.size
+        self.embeddings[place] = embeddings[count - kept :].to(self.embeddings.dtype)
+        self.labels[place] = labels[count - kept :].to(self.labels)
+        self.ids[place] = ids[count - kept :].to(self.ids)
+        self.pushed += count
+
+    def reference(self) -> tuple[Tensor, Tensor, Tensor]:
+        """What is stored, oldest first.
+
+        Returns:
+            Embeddings ``[R, D]``, labels ``[R]`` and ids ``[R]``; R is 0 during the warm-up.
+            Copies, so a later push does not disturb a backward pass.
+
+        Example:
+            >>> CrossBatchMemory(3, 2, warmup=1).reference()[0].shape
+            torch.Size([0, 2])
+        """
+        count = len(self) if self.pushed >= self.warmup else 0
+        first = self.pushed - count
+        place = torch.arange(first, first + count, device=self.ids.device) % self.size
+        return self.embeddings[place], self.labels[place], self.ids[place]
+
+    @torch.no_grad()
+    def drift(self, embeddings: Tensor, ids: Tensor, *, distance: Distance | None = None) -> Tensor:
+        """How far samples have moved since they were stored, for a log.
+
+        Args:
+            embeddings: fresh ones ``[B, D]``.
+            ids: which samples they are ``[B]``.
+            distance: Euclidean of unit vectors by default.
+
+        Returns:
+            The distance between each fresh embedding and its latest stored one, ``[M]``, for
+            the M samples of the batch that are stored.
+
+        Example:
+            >>> memory = CrossBatchMemory(4, 2)
+            >>> memory.push(torch.tensor([[1.0, 0.0]]), torch.tensor([0]), torch.tensor([7]))
+            >>> memory.drift(torch.tensor([[0.0, 1.0], [1.0, 1.0]]), torch.tensor([7, 8]))
+            tensor([1.4142])
+        """
+        check_embeddings(embeddings, self.embeddings[:0], names=("embeddings", "the memory"))
+        place = torch.arange(self.pushed - len(self), self.pushed, device=self.ids.device)
+        stored = self.ids[place % self.size]
+        # Stable, so that the last of equal ids is the latest.
+        ordered, order = torch.sort(stored, stable=True)
+        last = torch.searchsorted(ordered, ids.to(ordered), right=True) - 1
+        found = ((last >= 0) & (ordered[last] == ids.to(ordered))) if len(ordered) else last >= 0
+        old = self.embeddings[place[order[last[found]]] % self.size]
+        measure = Euclidean() if distance is None else distance
+        return measure.paired(embeddings[found], old)
+
+    def get_extra_state(self) -> Tensor:
+        """How many embeddings were ever pushed, which tells where the ring stands."""
+        return torch.tensor(self.pushed)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Continue from a saved state."""
+        self.pushed = int(state)
+
+    def extra_repr(self) -> str:
+        """Size, dimension and what is stored."""
+        return f"size={self.size}, dim={self.embeddings.shape[1]}, stored={len(self)}"

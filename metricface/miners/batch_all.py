@@ -1,0 +1,104 @@
+"""Batch-all mining."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from metricface.distances import Distance
+from metricface.identities import MatchBlock
+from metricface.miners.draws import Draws, random_unit
+from metricface.miners.miner import Miner
+from metricface.types import Triplets, ragged
+
+
+class BatchAllMiner(Miner[Triplets]):
+    """Every triplet that violates the margin: ``D(a,n) < D(a,p) + margin``.
+
+    Their number grows with the cube of the batch. ``per_anchor`` keeps that many of each
+    anchor's, evenly spread over them from a random start, so that each is kept with the same
+    probability. For the loss over all triplets no miner is needed:
+    :class:`~metricface.losses.BatchAllTripletLoss` computes it without listing them.
+
+    Args:
+        margin: in the distance's unit, 0 or above; ``float("inf")`` keeps all triplets.
+        per_anchor: at most this many triplets of each anchor; None keeps all.
+        distance: SquaredEuclidean of unit vectors by default.
+        seed: start of the random sequence (``per_anchor``); its place in it is part of
+            ``state_dict``.
+        block_bytes: about how much extra memory mining may take, in bytes.
+
+    Raises:
+        ValueError: a negative margin, per_anchor below 1.
+
+    Example:
+        >>> embeddings = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.1]])
+        >>> BatchAllMiner(margin=0.2)(embeddings, [0, 0, 1])
+        Triplets(anchor=tensor([0, 1]), positive=tensor([1, 0]), negative=tensor([2, 2]))
+
+    Reference: Hermans et al., "In Defense of the Triplet Loss", 2017, eq. 6.
+    """
+
+    kind = Triplets
+
+    def __init__(
+        self,
+        margin: float = 0.2,
+        *,
+        per_anchor: int | None = None,
+        distance: Distance | None = None,
+        seed: int = 0,
+        block_bytes: int = 256 * 2**20,
+    ) -> None:
+        super().__init__(distance=distance, block_bytes=block_bytes)
+        if not margin >= 0:
+            raise ValueError(f"margin must be 0 or above, got {margin}")
+        if per_anchor is not None and per_anchor < 1:
+            raise ValueError(f"per_anchor must be at least 1 or None, got {per_anchor}")
+        self.margin = margin
+        self.per_anchor = per_anchor
+        self.draws = Draws(seed)
+        self._key = 0
+
+    def begin(self, dim: int) -> None:
+        """A fresh key for this batch."""
+        self._key = self.draws.next_key()
+
+    def mine(self, distances: Tensor, block: MatchBlock) -> Triplets:
+        """All violators, or an even selection of each anchor's."""
+        within = distances[block.anchor, block.positive] + self.margin
+        # What is not negative must stay out even of an infinite margin.
+        block.hide_(distances, torch.inf)
+        within = within.clamp_max(torch.finfo(within.dtype).max)
+        count = block.positive_count()
+        last = torch.cumsum(count, 0).tolist()
+        found = []
+        for first, stop in self._anchor_ranges(last, block.shape[1] * distances.element_size()):
+            pairs = slice(last[first - 1] if first else 0, last[stop - 1])
+            anchor, positive = block.anchor[pairs], block.positive[pairs]
+            pair, negative = (distances[anchor] < within[pairs, None]).nonzero(as_tuple=True)
+            chosen = Triplets(anchor[pair], positive[pair], negative)
+            if self.per_anchor is not None:
+                chosen = self._thinned(chosen, block, self.per_anchor)
+            found.append(chosen)
+        return Triplets(*(torch.cat(parts) for parts in zip(*found, strict=True)))
+
+    def _anchor_ranges(self, last: list[int], row_bytes: int) -> list[tuple[int, int]]:
+        """Runs of anchors whose positives' rows together stay within the byte budget."""
+        most = max(1, self.block_bytes // max(1, 4 * row_bytes))
+        ranges, first = [], 0
+        for anchor, end in enumerate(last):
+            if end - (last[first - 1] if first else 0) > most and anchor > first:
+                ranges.append((first, anchor))
+                first = anchor
+        return [*ranges, (first, len(last))]
+
+    def _thinned(self, triplets: Triplets, block: MatchBlock, most: int) -> Triplets:
+        """At most ``most`` of each anchor's, systematically from a random start."""
+        total = torch.bincount(triplets.anchor, minlength=block.shape[0])
+        kept = total.clamp_max(most)
+        row, place = ragged(kept)
+        start = random_unit(self._key, row + block.start, torch.zeros_like(row), torch.float64)
+        within = ((place + start) * (total[row] / kept[row])).long().clamp_max(total[row] - 1)
+        chosen = (torch.cumsum(total, 0) - total)[row] + within
+        return Triplets(*(index[chosen] for index in triplets))

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import io
+from collections import deque
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from metricface.distances import SquaredEuclidean
+from metricface.memory import CrossBatchMemory
+from tests.cases import LOSSES, MINERS
+from tests.layouts import draw_rows
+
+
+@given(st.integers(1, 6), st.lists(st.integers(0, 9), max_size=6), st.integers(0, 8))
+@settings(deadline=None, max_examples=100)
+def test_it_keeps_the_last_entries_oldest_first(
+    size: int, batch_sizes: list[int], warmup: int
+) -> None:
+    """Short batches, empty batches, batches larger than the memory; against a plain deque."""
+    memory, expected = CrossBatchMemory(size, 2, warmup=warmup), deque[int](maxlen=size)
+    pushed = 0
+    for count in batch_sizes:
+        entry = torch.arange(pushed, pushed + count)
+        memory.push(entry[:, None].expand(-1, 2).float(), entry * 10, entry + 100)
+        expected.extend(entry.tolist())
+        pushed += count
+        assert len(memory) == len(expected)
+    stored = list(expected) if pushed >= warmup else []
+    embeddings, labels, ids = memory.reference()
+    assert embeddings[:, 0].tolist() == stored
+    assert labels.tolist() == [10 * i for i in stored]
+    assert ids.tolist() == [100 + i for i in stored]
+
+
+def test_a_restored_memory_goes_on_where_it_stood() -> None:
+    original, restored = CrossBatchMemory(5, 3), CrossBatchMemory(5, 3)
+    original.push(draw_rows(7, 3, 0).float(), torch.arange(7))
+    saved = io.BytesIO()
+    torch.save(original.state_dict(), saved)
+    saved.seek(0)
+    restored.load_state_dict(torch.load(saved, weights_only=True))
+    for memory in (original, restored):
+        memory.push(draw_rows(2, 3, 1).float(), torch.tensor([8, 9]))
+    for a, b in zip(original.reference(), restored.reference(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_dtype_follows_to() -> None:
+    memory = CrossBatchMemory(4, 2).to(torch.bfloat16)
+    memory.push(torch.ones(2, 2), torch.tensor([2**40, 1]))
+    embeddings, labels, _ = memory.reference()
+    assert embeddings.dtype == torch.bfloat16
+    assert labels.tolist() == [2**40, 1]
+
+
+def test_what_is_stored_has_no_graph_and_what_is_read_is_a_copy() -> None:
+    memory = CrossBatchMemory(4, 2)
+    x = torch.ones(4, 2, requires_grad=True)
+    memory.push(x * 2, torch.arange(4))
+    read = memory.reference()[0]
+    assert not read.requires_grad
+    memory.push(torch.zeros(4, 2), torch.arange(4))
+    assert (read == 2).all()
+
+
+@pytest.mark.parametrize("miner", MINERS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_miner_and_loss_works_with_it(miner: str, loss: str) -> None:
+    """From the empty memory of the warm-up to a full ring, batches of other sizes than it holds."""
+    memory, mine, measure = CrossBatchMemory(20, 4, warmup=10), MINERS[miner](), LOSSES[loss]()
+    for step, count in enumerate([8, 5, 12, 8]):
+        x = draw_rows(count, 4, step).float().requires_grad_()
+        labels, ids = torch.arange(count) % 3, torch.arange(count) + 5 * step
+        memory.push(x, labels, ids)
+        ref_emb, ref_labels, ref_ids = memory.reference()
+        mined = mine(x, labels, ref_emb, ref_labels, ids=ids, ref_ids=ref_ids)
+        for indices in (mined, None):
+            value = measure(x, labels, indices, ref_emb, ref_labels, ids=ids, ref_ids=ref_ids)
+            assert value.isfinite()
+            assert torch.autograd.grad(value, x)[0].isfinite().all()
+        if len(ref_emb) == 0:
+            assert len(mined[0]) == 0
+
+
+def test_an_image_met_again_is_not_its_own_positive() -> None:
+    from metricface.miners import BatchHardMiner
+
+    memory = CrossBatchMemory(8, 2)
+    x, labels, ids = draw_rows(4, 2, 0), torch.tensor([0, 0, 1, 1]), torch.tensor([5, 6, 7, 8])
+    memory.push(x, labels, ids)
+    refs = memory.reference()
+    with_ids = BatchHardMiner()(x, labels, *refs[:2], ids=ids, ref_ids=refs[2])
+    assert with_ids.positive.tolist() == [1, 0, 3, 2]
+
+
+def test_entries_without_ids_are_samples_of_their_own() -> None:
+    memory = CrossBatchMemory(4, 2)
+    for _ in range(3):
+        memory.push(torch.ones(3, 2), torch.zeros(3, dtype=torch.int64))
+    ids = memory.reference()[2].tolist()
+    assert len(set(ids)) == 4
+    assert max(ids) < 0
+
+
+def test_drift_is_measured_from_the_latest_stored_version() -> None:
+    memory = CrossBatchMemory(3, 1)
+    for value, sample in ((0.0, 1), (1.0, 2), (5.0, 1), (7.0, 3)):
+        memory.push(torch.tensor([[value]]), torch.tensor([0]), torch.tensor([sample]))
+    fresh = torch.tensor([[10.0], [10.0], [10.0], [10.0]])
+    moved = memory.drift(
+        fresh, torch.tensor([1, 2, 3, 4]), distance=SquaredEuclidean(normalize=False)
+    )
+    assert moved.tolist() == [25.0, 81.0, 9.0]
+    assert CrossBatchMemory(3, 1).drift(fresh, torch.arange(4)).tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "says"),
+    [
+        ((torch.ones(2, 3), torch.zeros(2).long()), ValueError, "dimension 3 but the memory has 2"),
+        ((torch.ones(2, 2), torch.zeros(3).long()), ValueError, r"2 embeddings .* \(3,\)"),
+        ((torch.ones(2, 2), torch.zeros(2)), TypeError, "integer labels as a tensor, got torch.fl"),
+        ((torch.ones(2, 2), ["a", "b"]), TypeError, "got list"),
+        ((torch.ones(1, 2) / 0, torch.zeros(1).long()), ValueError, "NaN or infinity"),
+    ],
+)
+def test_bad_batches_are_described(arguments: Any, error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        CrossBatchMemory(4, 2).push(*arguments)
+
+
+@pytest.mark.parametrize(("size", "dim", "warmup"), [(0, 2, 0), (2, 0, 0), (2, 2, -1)])
+def test_bad_settings_are_described(size: int, dim: int, warmup: int) -> None:
+    with pytest.raises(ValueError, match="got"):
+        CrossBatchMemory(size, dim, warmup=warmup)
