@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 GLYPHS = (
-    "--data glyphs --steps 300 --methods random,semi-hard,batch-hard,batch-hard-soft,contrastive,"
-    "pml-semi-hard,pml-batch-hard"
+    "--data glyphs --steps 240 --eval-every 60 "
+    "--methods random,semi-hard,batch-hard,batch-hard-soft,contrastive,pml-semi-hard,pml-batch-hard"
 )
 ORL = "--data orl --steps 100 --methods random,semi-hard,batch-hard-soft"
 

@@ -50,9 +50,11 @@ def draw_convergence(results: pd.DataFrame, *, metric: str, target: float, file:
         plots.convergence(trained, metric=metric, x=x, ax=ax, baseline=baseline, target=target)
     by_step.set(xlabel="optimizer steps", ylabel=f"{LABELS[metric]}, unseen identities")
     by_second.set(xlabel="seconds of training", ylabel="")
-    legend = by_step.get_legend()
-    if legend is not None:  # one list of methods serves both panels
-        legend.remove()
+    listed, names = by_step.get_legend(), by_second.get_legend()
+    if listed is not None:  # one list of methods serves both panels
+        listed.remove()
+    if names is not None and (trained["over"] == "folds").all():
+        names.set_title(f"one seed, mean of {trained['seed'].nunique()}\nfolds, 95 % interval")
     _save(figure, file)
 
 

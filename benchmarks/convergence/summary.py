@@ -88,8 +88,9 @@ def summarise(results: pd.DataFrame, *, headline: str, target: float) -> pd.Data
 
     Returns:
         ``method``, ``repeats``, ``over``, ``step``, mean and ``…_ci95`` (half-width) of every
-        metric, the seconds, ``reached`` (repeats that met the target), and mean ``steps_to`` and
-        ``seconds_to`` it (NaN unless every repeat met it).
+        metric, the seconds, ``reached`` (seeds that met the target), and mean ``steps_to`` and
+        ``seconds_to`` it (NaN unless every seed met it). A single seed's folds are averaged for
+        the target, as for several seeds.
     """
     curves = repeats(results)
     lines = [_line(rows, headline, target) for _, rows in curves.groupby("method", sort=False)]
@@ -101,9 +102,12 @@ def _line(curves: pd.DataFrame, headline: str, target: float) -> dict[str, objec
     """The summary of one method's repeats."""
     last = curves[curves["step"] == curves["step"].max()]
     numbers = [name for name in last.columns if name not in (*KEYS, "over")]
-    times = np.array(
-        [to_target(curve, headline, target) for _, curve in curves.groupby("seed")]
-    ).reshape(-1, 2)
+    if last["over"].iloc[0] == "folds":  # a fold alone is too noisy to have reached anything
+        mean = curves.groupby("step", as_index=False)[[headline, "seconds"]].mean()
+        times = np.array([to_target(mean, headline, target)])
+    else:
+        by_seed = curves.groupby("seed")
+        times = np.array([to_target(curve, headline, target) for _, curve in by_seed])
     line: dict[str, object] = {
         "method": last["method"].iloc[0],
         "repeats": len(last),

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from metricface.distances import Euclidean
 from metricface.identities import MatchBlock
+from metricface.miners.compilation import dense
 from metricface.miners.draws import Draws, random_below, random_unit
 from metricface.miners.miner import Miner
 from metricface.types import Triplets, ragged
@@ -35,6 +36,8 @@ class DistanceWeightedMiner(Miner[Triplets]):
             ``"uniform"`` negatives drawn uniformly from all of its.
         seed: start of the random sequence; its place in it is part of ``state_dict``.
         block_bytes: about how much extra memory mining may take, in bytes.
+        compiled: run the dense inner steps under torch.compile: the same answer, sooner; the
+            first call takes seconds.
 
     Raises:
         ValueError: cutoffs out of range, per_anchor below 1, an unknown ``otherwise``.
@@ -60,8 +63,9 @@ class DistanceWeightedMiner(Miner[Triplets]):
         otherwise: Literal["skip", "uniform"] = "skip",
         seed: int = 0,
         block_bytes: int = 256 * 2**20,
+        compiled: bool = False,
     ) -> None:
-        super().__init__(distance=Euclidean(), block_bytes=block_bytes)
+        super().__init__(distance=Euclidean(), block_bytes=block_bytes, compiled=compiled)
         if not 0 < cutoff < nonzero_loss_cutoff <= 2:
             raise ValueError(
                 "the cutoffs must satisfy 0 < cutoff < nonzero_loss_cutoff <= 2, "
@@ -84,7 +88,7 @@ class DistanceWeightedMiner(Miner[Triplets]):
 
     def mine(self, distances: Tensor, block: MatchBlock) -> Triplets:
         """Draw a negative for each positive pair, or ``per_anchor`` triplets."""
-        cumulative = cumulative_weights(
+        cumulative = dense(cumulative_weights, compiled=self.compiled)(
             block.hide_(distances), self._dim, self.cutoff, self.nonzero_loss_cutoff
         )
         anchor, positive, slot = self._positives(block)

@@ -26,6 +26,8 @@ class Miner(nn.Module, ABC, Generic[Mined]):
     Args:
         distance: how far apart two embeddings are.
         block_bytes: about how much extra memory mining may take, in bytes.
+        compiled: run the dense inner steps under torch.compile: the same answer, sooner; the
+            first call takes seconds.
     """
 
     kind: type[Mined]
@@ -34,12 +36,19 @@ class Miner(nn.Module, ABC, Generic[Mined]):
     #: A rule that never looks at distances is handed an empty tensor in their place.
     needs_distances = True
 
-    def __init__(self, *, distance: Distance | None = None, block_bytes: int = 256 * 2**20) -> None:
+    def __init__(
+        self,
+        *,
+        distance: Distance | None = None,
+        block_bytes: int = 256 * 2**20,
+        compiled: bool = False,
+    ) -> None:
         super().__init__()
         if block_bytes < 1:
             raise ValueError(f"block_bytes must be at least 1, got {block_bytes}")
         self.distance = SquaredEuclidean() if distance is None else distance
         self.block_bytes = block_bytes
+        self.compiled = compiled
 
     @abstractmethod
     def mine(self, distances: Tensor, block: MatchBlock) -> Mined:

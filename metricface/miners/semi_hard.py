@@ -9,6 +9,7 @@ from torch import Tensor
 
 from metricface.distances import Distance
 from metricface.identities import MatchBlock
+from metricface.miners.compilation import dense
 from metricface.miners.draws import Draws, random_words
 from metricface.miners.miner import Miner
 from metricface.miners.ordered_bits import (
@@ -47,6 +48,8 @@ class SemiHardMiner(Miner[Triplets]):
         seed: start of the random sequence (``negative="random"``); its place in it is part of
             ``state_dict``.
         block_bytes: about how much extra memory mining may take, in bytes.
+        compiled: run the dense inner steps under torch.compile: the same answer, sooner; the
+            first call takes seconds.
 
     Raises:
         ValueError: a margin that is not above 0, an unknown ``negative`` or ``otherwise``.
@@ -75,8 +78,9 @@ class SemiHardMiner(Miner[Triplets]):
         distance: Distance | None = None,
         seed: int = 0,
         block_bytes: int = 256 * 2**20,
+        compiled: bool = False,
     ) -> None:
-        super().__init__(distance=distance, block_bytes=block_bytes)
+        super().__init__(distance=distance, block_bytes=block_bytes, compiled=compiled)
         if not 0 < margin < float("inf"):
             raise ValueError(f"margin must be above 0 and finite, got {margin}")
         if negative not in ("hardest", "random"):
@@ -103,11 +107,13 @@ class SemiHardMiner(Miner[Triplets]):
         below = to_positive + self.margin if self.bounded else torch.full_like(above, torch.inf)
         block.hide_(distances)
         if self.negative == "hardest":
-            nearest, negative = next_beyond(distances, anchor, above)
+            nearest, negative = next_beyond(distances, anchor, above, compiled=self.compiled)
             found = nearest < below
         else:
             slot = block.start + anchor, positive
-            found, negative = random_between(distances, anchor, above, below, self._key, slot)
+            found, negative = random_between(
+                distances, anchor, above, below, self._key, slot, compiled=self.compiled
+            )
         if self.otherwise == "easiest":
             farthest, easiest = distances.where(distances < torch.inf, -1.0).max(1)
             negative = torch.where(found, negative, easiest[anchor])
@@ -122,6 +128,8 @@ def random_between(
     below: Tensor,
     key: int,
     slot: tuple[Tensor, Tensor],
+    *,
+    compiled: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """For each (row, above, below) a random column with ``above < distance < below``.
 
@@ -135,6 +143,7 @@ def random_between(
         below: strict upper bound, ``[T]``.
         key: 64-bit key of this call.
         slot: two integers that name the question, int64 ``[T]`` each.
+        compiled: run the inner step under torch.compile.
 
     Returns:
         Whether there is one, bool ``[T]``, and the column, int64 ``[T]``.
@@ -146,18 +155,52 @@ def random_between(
         (tensor([True]), tensor([1]))
     """
     bits = float_bits(distances)
-    lower, upper = threshold_bits(above), float_bits(below)
+    shift = wrap_shift(threshold_bits(above))
+    limit = float_bits(below) + shift
     every = torch.arange(bits.shape[1], device=bits.device)
     column_word = random_words(key, every, every.new_tensor(-1)).to(torch.int32) | 1
     question_word = random_words(key, *slot).to(torch.int32) | 1
-    lowest = torch.iinfo(torch.int32).min
-    found = torch.empty(len(row), dtype=torch.bool, device=bits.device)
-    column = torch.empty_like(row)
-    for part in chunks(len(row), bits.shape[1], bits):
-        shift = wrap_shift(lower[part])
-        shifted = bits.index_select(0, row[part]).add_(shift[:, None])
-        inside = shifted < (upper[part] + shift)[:, None]
-        priority = column_word * question_word[part][:, None]
-        best, column[part] = torch.where(inside, priority, lowest).max(1)
-        found[part] = best > lowest
-    return found, column
+    if compiled:
+        pick = dense(largest_word_below, compiled=True)
+        best, column = pick(bits, row, shift, limit, column_word, question_word)
+    else:
+        best, column = torch.empty_like(question_word), torch.empty_like(row)
+        for part in chunks(len(row), bits.shape[1], bits):
+            best[part], column[part] = largest_word_below(
+                bits, row[part], shift[part], limit[part], column_word, question_word[part]
+            )
+    return best > torch.iinfo(torch.int32).min, column
+
+
+def largest_word_below(
+    bits: Tensor,
+    row: Tensor,
+    shift: Tensor,
+    limit: Tensor,
+    column_word: Tensor,
+    question_word: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Largest ``column_word · question_word`` where ``bits[row] + shift < limit``, and where.
+
+    Args:
+        bits: ``[b, R]`` integers.
+        row: ``[T]``.
+        shift: ``[T]``, added with wrap-around.
+        limit: ``[T]``.
+        column_word: odd words, int32 ``[R]``.
+        question_word: odd words, int32 ``[T]``.
+
+    Returns:
+        The product, the least int32 (which no product of odd words is) where there is none,
+        ``[T]``, and its column, int64 ``[T]``.
+
+    Example:
+        >>> one, words = torch.tensor([0]), torch.tensor([3, 5, 7], dtype=torch.int32)
+        >>> bits = torch.tensor([[1, 2, 3]])
+        >>> largest_word_below(bits, one, one, torch.tensor([3]), words, words[:1])[1]
+        tensor([1])
+    """
+    inside = bits[row] + shift[:, None] < limit[:, None]
+    word = torch.where(inside, column_word * question_word[:, None], torch.iinfo(torch.int32).min)
+    best, column = word.max(1)
+    return best, column

@@ -66,6 +66,8 @@ class ImageCovering:
             taken = deal[self.batches - wrapped[column] :]
             deal = first_without(rng.permutation(self.batches), taken, int(head[column]))
             place[deal, column] = np.arange(first, first + self.batches)
+        # a column is a place in the batch, and with it a process: nobody keeps one all epoch
+        place = rng.permuted(place, axis=1)
         whose = owner[place.ravel()]
         return Visits(order[whose], place.ravel() - begin[whose])
 

@@ -23,9 +23,10 @@ _CHUNK = 1 << 15  # indices computed at a time: enough to vectorise, few enough 
 
 @dataclass
 class _Pass:
-    """One run over an epoch: which, how far, and whether it came to its end."""
+    """One run over an epoch: which, from where, how far, and whether it came to its end."""
 
     epoch: int
+    first: int
     done: int
     ended: bool = False
 
@@ -92,7 +93,7 @@ class IdentitySampler(Sampler[list[int]], ABC):
         if self._pass is not None:
             self._start = (self._pass.epoch + 1, 0)
         # taken at the first batch, not before: a DataLoader may ask for an iterator in vain
-        this = self._pass = _Pass(*self._start)
+        this = self._pass = _Pass(*self._start, done=self._start[1])
         plan, step = self._plan(this.epoch), max(_CHUNK // (self.p * self.k), 1)
         for start in range(this.done, len(self), step):
             for batch in plan(start, min(start + step, len(self))).tolist():
@@ -119,18 +120,19 @@ class IdentitySampler(Sampler[list[int]], ABC):
         """Where the sampler stands, and the settings under which that has a meaning.
 
         Args:
-            done: batches of this epoch the training loop has finished. A plain ``DataLoader``
-                with worker processes asks for batches ahead of the loop, so it has to say;
-                without workers, or with torchdata's ``StatefulDataLoader``, leave it out.
+            done: batches of this pass the training loop has finished. A plain ``DataLoader``
+                with worker processes asks for batches ahead of the loop, so the loop has to
+                say; without workers, or with torchdata's ``StatefulDataLoader``, leave it out.
 
         Raises:
-            ValueError: more batches than the epoch has.
+            ValueError: more batches than the pass has.
         """
         epoch, batch = self._position()
         if done is not None:
-            if not 0 <= done <= len(self):
-                raise ValueError(f"done must be in [0, {len(self)}], got {done}")
-            epoch, batch = self._pass.epoch if self._pass else epoch, done
+            epoch, first = (self._pass.epoch, self._pass.first) if self._pass else (epoch, batch)
+            if not 0 <= done <= len(self) - first:
+                raise ValueError(f"done must be in [0, {len(self) - first}], got {done}")
+            batch = first + done
         return {"epoch": epoch, "batch": batch, **self._settings()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

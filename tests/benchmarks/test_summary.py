@@ -71,6 +71,10 @@ def test_with_one_seed_the_folds_are_the_repeats() -> None:
     assert summary["recall_at_1_ci95"] == pytest.approx(half_width([0.6, 0.8]))
     assert len(repeats(one)) == 2 * len(STEPS)
 
+    # The folds reach 0.65 at steps never and 20, their mean at 20.
+    line = summarise(one, headline="recall_at_1", target=0.65).iloc[0]
+    assert line[["reached", "steps_to", "seconds_to"]].tolist() == [1, 20, 20]
+
 
 def test_the_printed_table_shows_mean_interval_and_gaps() -> None:
     text = readable(summarise(table(CURVES), headline="recall_at_1", target=0.65))

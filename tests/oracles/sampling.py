@@ -57,12 +57,18 @@ def fewest_batches(sizes: Sequence[int], k: int, width: int) -> int:
     return max(-(-sum(needed) // width), max(needed))
 
 
-def evenest_visits(sizes: Sequence[int], k: int, width: int) -> list[Fraction]:
-    """Visits per image of each identity, sorted, when every spare place goes where least are."""
-    batches = fewest_batches(sizes, k, width)
-    visits = [-(-size // k) for size in sizes]
-    for _ in range(batches * width - sum(visits)):
-        open_ = [i for i in range(len(sizes)) if visits[i] < batches]
-        best = min(open_, key=lambda i: Fraction(visits[i] + 1, sizes[i]))
-        visits[best] += 1
-    return sorted(Fraction(n, size) for n, size in zip(visits, sizes, strict=True))
+def better_moves(
+    sizes: Sequence[int], visits: Sequence[int], k: int, batches: int
+) -> list[tuple[int, int]]:
+    """Visits that could go from one identity to another whose images would be shown less often.
+
+    An identity keeps the visits it needs and has at most one in a batch.
+    """
+    spare = [i for i, size in enumerate(sizes) if visits[i] > -(-size // k)]
+    open_ = [i for i in range(len(sizes)) if visits[i] < batches]
+    return [
+        (here, there)
+        for here in spare
+        for there in open_
+        if Fraction(visits[there] + 1, sizes[there]) < Fraction(visits[here], sizes[here])
+    ]

@@ -45,7 +45,7 @@ def parts_of(case: Case, settings: dict[str, Any]) -> list[HardIdentitySampler]:
     ]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(hard_cases())
 def test_every_batch_is_distinct_and_every_identity_an_anchor_by_turns(
     drawn: tuple[Case, dict[str, Any]],
@@ -71,7 +71,7 @@ def test_every_batch_is_distinct_and_every_identity_an_anchor_by_turns(
         assert oracle.most_uneven(case.labels, draws) <= 1
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(hard_cases())
 def test_a_group_is_its_anchor_with_the_nearest_not_yet_in_the_batch(
     drawn: tuple[Case, dict[str, Any]],
@@ -114,7 +114,7 @@ def test_random_places_are_shared_evenly() -> None:
     assert ((counts - 800) ** 2).sum() / variance < 82
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=20)
 @given(hard_cases(), st.data())
 def test_processes_make_up_the_batch_of_one(
     drawn: tuple[Case, dict[str, Any]], data: st.DataObject

@@ -1,0 +1,25 @@
+"""``python -m benchmarks.scale``: seconds and memory as the data grows."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from benchmarks.scale import samplers
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark named on the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.scale", description="Seconds and memory as the data grows."
+    )
+    commands = parser.add_subparsers(required=True, metavar="WHAT")
+    samplers.add_command(commands)
+    chosen = parser.parse_args(arguments)
+    run = chosen.run
+    return int(run(chosen))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

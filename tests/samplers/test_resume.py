@@ -1,0 +1,176 @@
+"""A resumed run draws what the uninterrupted one would have drawn, from any batch on."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, cast
+
+import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset
+from torchdata.stateful_dataloader import StatefulDataLoader
+
+from metricface.samplers import IdentitySampler, PKSampler
+from tests.samplers.cases import NAMES, SAMPLERS
+
+EPOCHS = 3
+# torchdata calls a function of torch that has since been deprecated
+torchdata_warns = pytest.mark.filterwarnings("ignore:'set_vital' is deprecated:UserWarning")
+Batches = list[list[int]]
+
+
+class Numbers(Dataset[int]):
+    """A data set whose items are their own indices."""
+
+    def __len__(self) -> int:
+        return len(NAMES)
+
+    def __getitem__(self, index: int) -> int:
+        return index
+
+
+def loader_of(sampler: IdentitySampler, workers: int) -> DataLoader[int]:
+    return DataLoader(Numbers(), batch_sampler=sampler, num_workers=workers)
+
+
+def epochs_of(sampler: IdentitySampler) -> list[Batches]:
+    return [list(sampler) for _ in range(EPOCHS)]
+
+
+@pytest.mark.parametrize("kind", SAMPLERS)
+def test_every_batch_of_an_epoch_is_a_place_to_resume(kind: str) -> None:
+    expected = epochs_of(SAMPLERS[kind](7))
+    for done in range(len(expected[1]) + 1):
+        stopped = SAMPLERS[kind](7)
+        list(stopped)
+        list(islice(stopped, done))
+        # what a checkpoint keeps must load without running code of its own
+        state = pickle.loads(pickle.dumps(stopped.state_dict()))
+        resumed = SAMPLERS[kind](7)
+        resumed.load_state_dict(state)
+        if done == 0:  # the second pass had not begun
+            assert (resumed.epoch, list(resumed)) == (1, expected[1])
+        else:
+            assert resumed.epoch == 1
+            assert list(resumed) == expected[1][done:]
+        assert list(resumed) == expected[2]
+
+
+@pytest.mark.parametrize("kind", SAMPLERS)
+def test_states_load_as_weights_only(kind: str, tmp_path: Any) -> None:
+    sampler = SAMPLERS[kind](0)
+    next(iter(sampler))
+    torch.save(sampler.state_dict(), tmp_path / "state.pt")
+    resumed = SAMPLERS[kind](0)
+    resumed.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    assert list(resumed) == list(SAMPLERS[kind](0))[1:]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_data_loader_resumes_where_the_loop_was(workers: int) -> None:
+    expected = epochs_of(PKSampler(NAMES, 4, 3))
+    sampler = PKSampler(NAMES, 4, 3)
+    for epoch in range(2):
+        sampler.set_epoch(epoch)
+        for step, batch in enumerate(loader_of(sampler, workers)):
+            assert batch.tolist() == expected[epoch][step]
+            if (epoch, step) == (1, 2):
+                # the workers have been sent the rest of the epoch by now
+                state = sampler.state_dict(done=step + 1)
+                break
+    # stopped a second time, two batches later: the loop counts from where it began
+    resumed = PKSampler(NAMES, 4, 3)
+    resumed.load_state_dict(state)
+    resumed.set_epoch(1)
+    running = iter(loader_of(resumed, workers))
+    assert [next(running).tolist() for _ in range(2)] == expected[1][3:5]
+    state = resumed.state_dict(done=1)
+    resumed.load_state_dict(state)
+    seen = []
+    for epoch in range(resumed.epoch, EPOCHS):
+        resumed.set_epoch(epoch)  # keeps the place that was loaded
+        seen.append([batch.tolist() for batch in loader_of(resumed, workers)])
+    assert seen == [expected[1][4:], expected[2]]
+
+
+@torchdata_warns
+@pytest.mark.parametrize("kind", SAMPLERS)
+@pytest.mark.parametrize("stop", [0, 2, "all", "after"])
+def test_a_stateful_data_loader_resumes(kind: str, stop: int | str) -> None:
+    resumes_stateful(kind, stop, workers=0)
+
+
+@torchdata_warns
+@pytest.mark.parametrize(
+    ("kind", "stop"), [("identities", 2), ("images", "all"), ("hard", "after")]
+)
+def test_a_stateful_data_loader_with_workers_resumes(kind: str, stop: int | str) -> None:
+    resumes_stateful(kind, stop, workers=2)
+
+
+def resumes_stateful(kind: str, stop: int | str, workers: int) -> None:
+    """Stop the second epoch after some batches, after the last, or after the loop ended."""
+    expected = epochs_of(SAMPLERS[kind](3))
+
+    def loader() -> Any:
+        return StatefulDataLoader(
+            cast("Any", Numbers()), batch_sampler=SAMPLERS[kind](3), num_workers=workers
+        )
+
+    def batches(from_: Any) -> Iterator[list[int]]:
+        return (batch.tolist() for batch in from_)
+
+    stopped, resumed = loader(), loader()
+    assert list(batches(stopped)) == expected[0]
+    count = len(expected[1])
+    done = {"all": count, "after": count + 1}.get(str(stop), stop)
+    running = batches(stopped)
+    seen = list(islice(running, int(done)))
+    resumed.load_state_dict(stopped.state_dict())
+    if stop == "after":
+        assert list(batches(resumed)) == expected[2]
+        return
+    assert seen + list(batches(resumed)) == expected[1]
+    assert list(batches(resumed)) == expected[2]
+
+
+def test_passes_advance_by_themselves_and_set_epoch_goes_anywhere() -> None:
+    expected = epochs_of(PKSampler(NAMES, 4, 3))
+    assert expected[0] != expected[1]
+    sampler = PKSampler(NAMES, 4, 3)
+    iter(sampler)  # asked for, never used: no epoch is lost
+    assert list(islice(sampler, 2)) == expected[0][:2]
+    assert sampler.epoch == 0
+    assert list(sampler) == expected[1]  # an epoch left early is over
+    assert sampler.epoch == 2
+    for epoch in (2, 0, 0, 1):
+        sampler.set_epoch(epoch)
+        assert list(sampler) == expected[epoch]
+
+
+def test_a_state_of_other_settings_is_refused() -> None:
+    state = PKSampler(NAMES, 4, 3).state_dict()
+    with pytest.raises(ValueError, match="with p=4 instead of 5"):
+        PKSampler(NAMES, 5, 3).load_state_dict(state)
+    with pytest.raises(ValueError, match="seed=0 instead of 1"):
+        PKSampler(NAMES, 4, 3, seed=1).load_state_dict(state)
+    with pytest.raises(ValueError, match="world_size=1 instead of 2"):
+        PKSampler(NAMES, 4, 3, rank=0, world_size=2).load_state_dict(state)
+    with pytest.raises(ValueError, match="labels="):
+        PKSampler(NAMES[::-1], 4, 3).load_state_dict(state)
+    with pytest.raises(ValueError, match="coverage='identities' instead of 'images'"):
+        PKSampler(NAMES, 4, 3, coverage="images").load_state_dict(state)
+    with pytest.raises(ValueError, match="not a state of PKSampler: it lacks batch, coverage"):
+        PKSampler(NAMES, 4, 3).load_state_dict({"epoch": 1})
+    with pytest.raises(ValueError, match="it lacks neighbours"):
+        SAMPLERS["hard"](0).load_state_dict(state)
+
+
+def test_places_outside_an_epoch_are_refused() -> None:
+    sampler = PKSampler(NAMES, 4, 3)
+    with pytest.raises(ValueError, match="epoch must not be negative, got -1"):
+        sampler.set_epoch(-1)
+    with pytest.raises(ValueError, match=r"done must be in \[0, 5\], got 6"):
+        sampler.state_dict(done=6)
