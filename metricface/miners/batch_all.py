@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
@@ -40,6 +42,7 @@ class BatchAllMiner(Miner[Triplets]):
     """
 
     kind = Triplets
+    copies = 4
 
     def __init__(
         self,
@@ -70,11 +73,8 @@ class BatchAllMiner(Miner[Triplets]):
         # What is not negative must stay out even of an infinite margin.
         block.hide_(distances, torch.inf)
         within = within.clamp_max(torch.finfo(within.dtype).max)
-        count = block.positive_count()
-        last = torch.cumsum(count, 0).tolist()
         found = []
-        for first, stop in self._anchor_ranges(last, block.shape[1] * distances.element_size()):
-            pairs = slice(last[first - 1] if first else 0, last[stop - 1])
+        for pairs in self._runs_of_anchors(block, distances.element_size()):
             anchor, positive = block.anchor[pairs], block.positive[pairs]
             pair, negative = (distances[anchor] < within[pairs, None]).nonzero(as_tuple=True)
             chosen = Triplets(anchor[pair], positive[pair], negative)
@@ -83,15 +83,15 @@ class BatchAllMiner(Miner[Triplets]):
             found.append(chosen)
         return Triplets(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
-    def _anchor_ranges(self, last: list[int], row_bytes: int) -> list[tuple[int, int]]:
-        """Runs of anchors whose positives' rows together stay within the byte budget."""
-        most = max(1, self.block_bytes // max(1, 4 * row_bytes))
-        ranges, first = [], 0
-        for anchor, end in enumerate(last):
-            if end - (last[first - 1] if first else 0) > most and anchor > first:
-                ranges.append((first, anchor))
-                first = anchor
-        return [*ranges, (first, len(last))]
+    def _runs_of_anchors(self, block: MatchBlock, item: int) -> list[slice]:
+        """The positive pairs of a few whole anchors at a time, within half of the byte budget."""
+        count = block.positive_count()
+        # For each entry a copy and a comparison, and up to five int64 where it is a violator.
+        anchor_bytes = 12 * item * block.shape[1] * int(count.max())
+        step = max(1, self.block_bytes // max(1, 2 * anchor_bytes))
+        end = torch.cumsum(count, 0)
+        bounds = [0, *end[step - 1 :: step].tolist(), len(block.anchor)]
+        return [slice(start, stop) for start, stop in pairwise(bounds)]
 
     def _thinned(self, triplets: Triplets, block: MatchBlock, most: int) -> Triplets:
         """At most ``most`` of each anchor's, systematically from a random start."""

@@ -52,7 +52,7 @@ class DistanceWeightedMiner(Miner[Triplets]):
     """
 
     kind = Triplets
-    copies = 4
+    copies = 6
 
     def __init__(
         self,

@@ -42,6 +42,7 @@ negative=tensor([2, 2]))
     """
 
     kind = Pairs
+    copies = 4
 
     def __init__(
         self,

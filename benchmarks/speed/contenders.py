@@ -1,0 +1,127 @@
+"""What the speed benchmark times: each part of ours, and the incumbent's of the same name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import torch
+from pytorch_metric_learning import distances as pml_distances
+from pytorch_metric_learning import losses as pml_losses
+from pytorch_metric_learning import miners as pml_miners
+from torch import Tensor
+
+from benchmarks.peers import oml
+from metricface import losses, miners
+from metricface.distances import Euclidean
+
+Part: TypeAlias = Callable[[Tensor, Tensor], object]
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One line of the benchmark.
+
+    Attributes:
+        name: of the method.
+        ours: makes it, given whether to compile.
+        compiles: whether it has a compiled form.
+        theirs: pytorch-metric-learning's, or None.
+        their_bytes: memory theirs needs at least, from batch size N and images per identity K.
+        is_loss: timed forward and backward.
+    """
+
+    name: str
+    ours: Callable[[bool], Any]
+    compiles: bool
+    theirs: Callable[[], Any] | None = None
+    their_bytes: Callable[[int, int], float] = lambda n, k: 0.0
+    is_loss: bool = False
+
+
+def all_triplets_bytes(n: int, k: int) -> float:
+    """What listing all triplets takes: an N×N×N mask, and three int64 indices for each triplet.
+
+    Example:
+        >>> round(all_triplets_bytes(1800, 40) / 2**30)
+        133
+    """
+    return float(n) ** 3 + 24.0 * n * (k - 1) * (n - k)
+
+
+def _their_semi_hard() -> Any:
+    squared = pml_distances.LpDistance(power=2)
+    return pml_miners.TripletMarginMiner(0.2, distance=squared, type_of_triplets="semihard")
+
+
+CONTENDERS = (
+    Contender("batch-hard", lambda _: miners.BatchHardMiner(), False, pml_miners.BatchHardMiner),
+    Contender(
+        "semi-hard",
+        lambda compiled: miners.SemiHardMiner(compiled=compiled),
+        True,
+        _their_semi_hard,
+        all_triplets_bytes,
+    ),
+    Contender(
+        "semi-hard, random",
+        lambda compiled: miners.SemiHardMiner(negative="random", compiled=compiled),
+        True,
+    ),
+    Contender(
+        "distance-weighted",
+        lambda compiled: miners.DistanceWeightedMiner(compiled=compiled),
+        True,
+        pml_miners.DistanceWeightedMiner,
+    ),
+    Contender(
+        "easy positive",
+        lambda compiled: miners.EasyPositiveMiner(compiled=compiled),
+        True,
+        lambda: pml_miners.BatchEasyHardMiner("easy", "semihard"),
+    ),
+    Contender(
+        "multi-similarity",
+        lambda _: miners.MultiSimilarityMiner(),
+        False,
+        pml_miners.MultiSimilarityMiner,
+    ),
+    Contender("ranked", lambda _: miners.RankedMiner((0, 2), (0, 2)), False),
+    Contender("random", lambda _: miners.RandomMiner(), False),
+    Contender(
+        "batch-all, ten each",
+        lambda _: miners.BatchAllMiner(0.2, per_anchor=10),
+        False,
+        lambda: pml_miners.TripletMarginMiner(0.2, distance=pml_distances.LpDistance(power=2)),
+        all_triplets_bytes,
+    ),
+    Contender(
+        "all-triplets loss",
+        lambda _: losses.BatchAllTripletLoss(0.05, Euclidean()),
+        False,
+        lambda: pml_losses.TripletMarginLoss(0.05),
+        all_triplets_bytes,
+        is_loss=True,
+    ),
+)
+
+
+def runnable(part: Any, embeddings: Tensor, labels: Tensor, *, is_loss: bool) -> Part:
+    """A call of a miner, or of a loss forward and backward, on this batch.
+
+    Args:
+        part: the miner or loss.
+        embeddings: ``[N, D]``.
+        labels: ``[N]``.
+        is_loss: whether there is a backward pass.
+    """
+    if not is_loss:
+        return lambda *_: part(embeddings, labels)
+    leaf = embeddings.clone().requires_grad_()
+    return lambda *_: torch.autograd.grad(part(leaf, labels), leaf)
+
+
+def open_metric_learning() -> tuple[Part | None, str]:
+    """open-metric-learning's batch-hard miner, or why it is not timed."""
+    return oml.batch_hard()

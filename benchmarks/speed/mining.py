@@ -1,0 +1,196 @@
+"""``python -m benchmarks.speed mining``: every miner and the loss over all triplets."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from benchmarks.convergence.run_folder import write_table
+from benchmarks.speed.contenders import CONTENDERS, Contender, open_metric_learning, runnable
+from benchmarks.speed.picture import draw_speed
+from benchmarks.speed.timing import Work, peak_extra_mib, side_by_side
+
+DESCRIPTION = """\
+Median milliseconds of each miner, and of the loss over all triplets forward and backward, eager
+and compiled, beside pytorch-metric-learning's and beside one bare N×N×D matrix product (the
+floor). All are timed in turns, so the ratios hold on a machine that does other things too.
+
+Embeddings are random and of unit length, P identities with K images each. What would need more
+than half of the machine's memory is not run; the note says how much it would need.
+"""
+
+EPILOG = """\
+what comes out, in --out:
+  speed.csv   batch, method, who, median ms, ratio to the floor and to the incumbent, peak MiB
+  speed.png   time against N, with the floor
+
+examples:
+  python -m benchmarks.speed --quick
+  python -m benchmarks.speed mining --grid 256x4x128,45x40x128 --out runs/speed
+"""
+
+
+class Batch(NamedTuple):
+    """P identities with K images each, in D dimensions."""
+
+    p: int
+    k: int
+    d: int
+
+    @property
+    def n(self) -> int:
+        """Rows of the batch."""
+        return self.p * self.k
+
+    def tensors(self) -> tuple[Tensor, Tensor]:
+        """Embeddings of unit length and labels."""
+        generator = torch.Generator().manual_seed(0)
+        x = torch.randn(self.n, self.d, generator=generator)
+        labels = torch.arange(self.p).repeat_interleave(self.k)
+        return torch.nn.functional.normalize(x), labels
+
+
+QUICK = "32x4x128,256x4x128,45x40x128"
+FULL = "32x4x128,128x4x128,256x4x128,256x4x512,512x4x128,45x40x128,2048x4x128"
+#: Beyond this many rows the incumbent's N³ work is no comparison any more, and takes minutes.
+LARGEST_FOR_PEERS = 2048
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Time, print the table, write the CSV and the picture."""
+    options = _parser().parse_args(arguments)
+    grid = [Batch(*map(int, item.split("x"))) for item in (options.grid or FULL).split(",")]
+    if options.quick and not options.grid:
+        grid = [Batch(*map(int, item.split("x"))) for item in QUICK.split(",")]
+    torch.set_num_threads(options.threads or torch.get_num_threads())
+    reason = open_metric_learning()[1]
+    rows: list[dict[str, object]] = []
+    work = [(batch, contender) for batch in grid for contender in CONTENDERS]
+    bar = tqdm(work, unit="method")
+    for batch, contender in bar:
+        bar.set_description(f"{batch.p}×{batch.k} {contender.name}")
+        rows += measure(batch, contender, seconds=0.5 if options.quick else 2.0)
+    table = pd.DataFrame(rows)
+    options.out.mkdir(parents=True, exist_ok=True)
+    write_table(options.out / "speed.csv", table)
+    draw_speed(table, options.out / "speed.png")
+    print(f"\n{torch.get_num_threads()} threads; {reason}\n")
+    print(readable(table), end="\n\n")
+    print(options.out / "speed.csv", options.out / "speed.png", sep="\n")
+    return 0
+
+
+def measure(batch: Batch, contender: Contender, *, seconds: float) -> list[dict[str, object]]:
+    """One method on one batch: the floor, ours, theirs, in turns.
+
+    Args:
+        batch: its size.
+        contender: the method.
+        seconds: for each of them.
+
+    Returns:
+        One row for each of them.
+    """
+    x, labels = batch.tensors()
+    parts = {"eager": contender.ours(False)}
+    if contender.compiles:
+        parts["compiled"] = contender.ours(True)
+    note = ""
+    if contender.theirs is not None:
+        note = _why_not(contender, batch)
+        if not note:
+            parts["pml"] = contender.theirs()
+    work: dict[str, Work] = {"product": lambda: x @ x.T}
+    for name, part in parts.items():
+        work[name] = functools.partial(
+            runnable(part, x, labels, is_loss=contender.is_loss), x, labels
+        )
+    theirs = open_metric_learning()[0] if contender.name == "batch-hard" else None
+    if theirs is not None:
+        work["oml"] = functools.partial(theirs, x, labels)
+    times = side_by_side(work, seconds=seconds)
+    rows: list[dict[str, object]] = [
+        {
+            **batch._asdict(),
+            "n": batch.n,
+            "method": contender.name,
+            "who": name,
+            "median_ms": times[name],
+            "times_product": times[name] / times["product"],
+            "times_faster_than_pml": times.get("pml", float("nan")) / times[name],
+            "peak_mib": peak_extra_mib(work[name]),
+            "note": "",
+        }
+        for name in work
+    ]
+    if note:
+        rows.append(
+            {
+                **batch._asdict(),
+                "n": batch.n,
+                "method": contender.name,
+                "who": "pml",
+                "note": note,
+            }
+        )
+    return rows
+
+
+def readable(table: pd.DataFrame) -> str:
+    """The table for a terminal.
+
+    Args:
+        table: rows of :func:`measure`.
+    """
+    shown = table[table["who"] != "product"].copy()
+    shown.insert(0, "batch", [f"{p}×{k}, D={d}" for p, k, d in shown[["p", "k", "d"]].to_numpy()])
+    names = {
+        "median_ms": "ms",
+        "times_product": "× product",
+        "times_faster_than_pml": "faster than pml",
+        "peak_mib": "peak MiB",
+    }
+    for column, digits in zip(names, (2, 1, 1, 0), strict=True):
+        shown[column] = [
+            "–" if pd.isna(value) else f"{value:.{digits}f}" for value in shown[column]
+        ]
+    columns = ["batch", "method", "who", *names, "note"]
+    text: str = shown[columns].rename(columns=names).to_string(index=False)
+    return text
+
+
+def _why_not(contender: Contender, batch: Batch) -> str:
+    """Why the incumbent is not run here, with the arithmetic; empty if it is."""
+    needed = contender.their_bytes(batch.n, batch.k)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > memory / 2:
+        return (
+            f"not run: N³ + 24·N(K−1)(N−K) = {needed / 2**30:.0f} GiB of {memory / 2**30:.0f} GiB"
+        )
+    if batch.n > LARGEST_FOR_PEERS:
+        return f"not run: N > {LARGEST_FOR_PEERS}"
+    return ""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.speed mining",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--quick", action="store_true", help=f"three batches ({QUICK}), under two minutes")
+    add("--grid", metavar="PxKxD,…", help=f"default: {FULL}")
+    add("--threads", type=int, help="default: torch's own choice")
+    add("--out", type=Path, default=Path("runs/speed"), metavar="DIR", help="default: runs/speed")
+    return parser

@@ -1,0 +1,101 @@
+"""Embeddings of a whole data set, read some rows at a time from wherever they lie."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from metricface.distances import Distance
+
+Embeddings: TypeAlias = "Tensor | npt.NDArray[Any]"
+"""One row per sample, ``[N, D]``: a tensor on any device, an array, or a memory-mapped array."""
+
+_CHECKED = 1 << 16  # rows looked at together for NaN
+_CENTRING = 256  # rows whose mean stands for that of all
+
+
+class PreparedRows:
+    """Rows as the distance compares them, made when asked for: the whole is never copied.
+
+    Rows are lifted from half precision, normalised where the distance says so, and less the
+    mean of a few of them: distances stay, and the matrix product loses less to cancellation.
+
+    Args:
+        embeddings: floating ``[N, D]``; an ``np.memmap`` stays on disk.
+        distance: what is measured.
+
+    Raises:
+        TypeError: not a floating array or tensor.
+        ValueError: not a matrix, or a row holds NaN or infinity (the first is named).
+
+    Example:
+        >>> from metricface.distances import SquaredEuclidean
+        >>> rows = PreparedRows(np.array([[3.0], [5.0]]), SquaredEuclidean(normalize=False))
+        >>> rows[0:2].flatten().tolist()
+        [-1.0, 1.0]
+    """
+
+    def __init__(self, embeddings: Embeddings, distance: Distance) -> None:
+        if not isinstance(embeddings, Tensor | np.ndarray):
+            kind = type(embeddings).__name__
+            raise TypeError(f"embeddings must be a tensor or array, got {kind}")
+        if embeddings.ndim != 2:
+            raise ValueError(
+                f"embeddings must have shape [rows, dim], got {tuple(embeddings.shape)}"
+            )
+        if isinstance(embeddings, Tensor):
+            self._source: Embeddings = embeddings.detach()
+            floating = embeddings.is_floating_point()
+        else:
+            self._source = embeddings
+            floating = embeddings.dtype.kind == "f" and embeddings.dtype.itemsize <= 8
+        if not floating:
+            raise TypeError(f"embeddings must be floating point, got {embeddings.dtype}")
+        self._distance = distance
+        self._check_finite()
+        step = max(1, len(self) // _CENTRING)
+        self._near_centre = self.raw(slice(0, step * _CENTRING, step))
+        self.device = self._near_centre.device
+        empty = self[:0]
+        self.dtype, self.dim = empty.dtype, empty.shape[1]
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return len(self._source)
+
+    def __getitem__(self, where: slice | Tensor) -> Tensor:
+        """Some rows, prepared, ``[b, D]``.
+
+        Args:
+            where: a slice, or row numbers (int64, not negative).
+        """
+        return self._distance.prepare(self.raw(where), self._near_centre)[0]
+
+    def raw(self, where: slice | Tensor) -> Tensor:
+        """Some rows as they are, ``[b, D]``; a memory-mapped array is read in the order stored.
+
+        Args:
+            where: a slice, or row numbers (int64, not negative).
+        """
+        if isinstance(self._source, Tensor):
+            return self._source[where.to(self._source.device) if isinstance(where, Tensor) else where]
+        picked = self._source[where.cpu().numpy() if isinstance(where, Tensor) else where]
+        # torch takes native, contiguous, writable arrays only; a memory map is none of these.
+        native = picked.dtype.newbyteorder("=")
+        return torch.from_numpy(np.array(picked, dtype=native, order="C"))
+
+    def _check_finite(self) -> None:
+        for start in range(0, len(self), _CHECKED):
+            part = self.raw(slice(start, start + _CHECKED))
+            if bool(torch.isfinite(part.sum(dtype=torch.float64))):
+                continue
+            bad = (~torch.isfinite(part)).any(dim=1).nonzero()
+            if len(bad):
+                raise ValueError(
+                    "embeddings hold NaN or infinity, first in row "
+                    f"{start + int(bad[0])} of {len(self)}"
+                )
