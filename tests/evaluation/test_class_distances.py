@@ -121,7 +121,7 @@ def test_identical_embeddings_have_no_d_prime() -> None:
         (np.eye(3), [1, 1, 1], 4, "one identity"),
         (np.eye(3), [0, 0, 1], 0, "bins must be from 1"),
         (np.array([[0.0], [np.nan], [1.0]]), [0, 0, 1], 4, "first in row 1"),
-        (np.zeros(3), [0, 0, 1], 4, r"shape \[N, D\], got \(3,\)"),
+        (np.zeros(3), [0, 0, 1], 4, r"shape \[rows, dim\], got \(3,\)"),
     ],
 )
 def test_bad_input_is_said(
