@@ -121,8 +121,9 @@ def _count_within(threshold: Tensor, distance: Tensor, nearer: Tensor, beyond: T
         nearer.scatter_(1, order, ending[:, :width].cumsum(1).to(nearer.dtype))
         return
     beyond.zero_()
+    inside = torch.empty_like(distance)  # 0 or 1 as floats: faster to add than booleans
     for positive in range(width):
-        inside = threshold[:, positive, None] > distance
+        torch.gt(threshold[:, positive, None], distance, out=inside)
         beyond += inside
         nearer[:, positive] = inside.sum(1)
 

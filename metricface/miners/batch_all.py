@@ -76,7 +76,9 @@ class BatchAllMiner(Miner[Triplets]):
         found = []
         for pairs in self._runs_of_anchors(block, distances.element_size()):
             anchor, positive = block.anchor[pairs], block.positive[pairs]
-            pair, negative = (distances[anchor] < within[pairs, None]).nonzero(as_tuple=True)
+            pair, negative = (distances.index_select(0, anchor) < within[pairs, None]).nonzero(
+                as_tuple=True
+            )
             chosen = Triplets(anchor[pair], positive[pair], negative)
             if self.per_anchor is not None:
                 chosen = self._thinned(chosen, block, self.per_anchor)

@@ -14,6 +14,9 @@ from metricface.miners.draws import Draws, random_below, random_unit
 from metricface.miners.miner import Miner
 from metricface.types import Triplets, ragged
 
+# Log weights stay within some tens of thousands in any dimension in use.
+_MASKED = 1e30
+
 
 class DistanceWeightedMiner(Miner[Triplets]):
     """Negatives drawn so that every distance is equally well represented.
@@ -132,7 +135,8 @@ def log_inverse_density(distances: Tensor, dim: int) -> Tensor:
     Reference: Wu et al., "Sampling Matters in Deep Embedding Learning", ICCV 2017, eq. 4.
     """
     squared = distances * distances
-    return torch.log(squared) * ((2 - dim) / 2) - torch.log1p(squared * -0.25) * ((dim - 3) / 2)
+    weight = torch.log(squared).mul_((2 - dim) / 2)
+    return weight.sub_(squared.mul_(-0.25).log1p_(), alpha=(dim - 3) / 2)
 
 
 def cumulative_weights(
@@ -154,12 +158,12 @@ def cumulative_weights(
         >>> cumulative_weights(d, 64, 0.5, 1.4)
         tensor([[1., 2., 2.]])
     """
-    eligible = distances < nonzero_loss_cutoff
-    weight = log_inverse_density(distances.clamp(cutoff, nonzero_loss_cutoff), dim)
-    weight = weight.masked_fill(~eligible, -torch.inf)
-    largest = weight.amax(1, keepdim=True)
-    weight = torch.exp(weight - largest.clamp_min(torch.finfo(weight.dtype).min))
-    return weight.cumsum(1)
+    farthest = min(nonzero_loss_cutoff, 2 - 2 * torch.finfo(distances.dtype).eps)  # finite at 2
+    weight = log_inverse_density(distances.clamp(cutoff, farthest), dim)
+    # Far below any weight, in place of a mask: selecting costs many times an addition.
+    weight.sub_((distances >= nonzero_loss_cutoff).to(weight.dtype), alpha=_MASKED)
+    largest = weight.amax(1, keepdim=True).clamp_min_(-_MASKED / 2)
+    return weight.sub_(largest).exp_().cumsum_(1)
 
 
 def draw_columns(cumulative: Tensor, row: Tensor, unit: Tensor) -> Tensor:

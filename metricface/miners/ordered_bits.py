@@ -75,8 +75,11 @@ def next_beyond(
         smallest, column = dense(smallest_shifted, compiled=True)(bits, row, shift)
     else:
         smallest, column = torch.empty_like(shift), torch.empty_like(row)
+        scratch = bits.new_empty(0)  # one for all chunks: fresh memory costs more than the work
         for part in chunks(len(row), distances.shape[1], distances):
-            smallest[part], column[part] = smallest_shifted(bits, row[part], shift[part])
+            smallest[part], column[part] = smallest_shifted(
+                bits, row[part], shift[part], scratch.resize_(0)
+            )
     nearest = (smallest - shift).view(distances.dtype)
     return torch.where(nearest > threshold, nearest, torch.inf), column
 
@@ -94,7 +97,9 @@ def in_lanes(bits: Tensor) -> Tensor:
     return padded.view(len(bits), padded.shape[1] // _LANES, _LANES)
 
 
-def smallest_shifted(bits: Tensor, row: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
+def smallest_shifted(
+    bits: Tensor, row: Tensor, shift: Tensor, scratch: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Smallest of ``bits[row] + shift`` along each row, and its column.
 
     A minimum with its position costs many times one without, so it is found in two steps: the
@@ -104,6 +109,7 @@ def smallest_shifted(bits: Tensor, row: Tensor, shift: Tensor) -> tuple[Tensor, 
         bits: ``[b, S, lanes]`` integers.
         row: ``[T]``.
         shift: ``[T]``, added with wrap-around.
+        scratch: an empty tensor like bits whose memory may be used.
 
     Returns:
         ``[T]`` and, int64, ``[T]``.
@@ -113,7 +119,8 @@ def smallest_shifted(bits: Tensor, row: Tensor, shift: Tensor) -> tuple[Tensor, 
         >>> smallest_shifted(bits, torch.tensor([0]), torch.tensor([10]))
         (tensor([12]), tensor([3]))
     """
-    lane = (bits[row] + shift[:, None, None]).amin(1).argmin(1)
+    picked = torch.index_select(bits, 0, row, out=scratch)
+    lane = picked.add_(shift[:, None, None]).amin(1).argmin(1)
     smallest, fold = (bits[row, :, lane] + shift[:, None]).min(1)
     return smallest, fold * bits.shape[2] + lane
 

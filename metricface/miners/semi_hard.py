@@ -15,6 +15,7 @@ from metricface.miners.miner import Miner
 from metricface.miners.ordered_bits import (
     chunks,
     float_bits,
+    in_lanes,
     next_beyond,
     threshold_bits,
     wrap_shift,
@@ -154,22 +155,30 @@ def random_between(
         >>> random_between(d, zero, low, high, 7, (zero, zero))
         (tensor([True]), tensor([1]))
     """
-    bits = float_bits(distances)
+    bits = in_lanes(float_bits(distances))
     shift = wrap_shift(threshold_bits(above))
     limit = float_bits(below) + shift
-    every = torch.arange(bits.shape[1], device=bits.device)
-    column_word = random_words(key, every, every.new_tensor(-1)).to(torch.int32) | 1
-    question_word = random_words(key, *slot).to(torch.int32) | 1
+    every = torch.arange(bits[0].numel(), device=bits.device).view(bits.shape[1:])
+    column_word = random_words(key, every, every.new_tensor(-1)).to(bits.dtype) | 1
+    question_word = random_words(key, *slot).to(bits.dtype) | 1
     if compiled:
         pick = dense(largest_word_below, compiled=True)
         best, column = pick(bits, row, shift, limit, column_word, question_word)
     else:
         best, column = torch.empty_like(question_word), torch.empty_like(row)
-        for part in chunks(len(row), bits.shape[1], bits):
+        # One for all chunks: fresh memory costs more than the work.
+        scratch = bits.new_empty(0), bits.new_empty(0)
+        for part in chunks(len(row), distances.shape[1], distances):
             best[part], column[part] = largest_word_below(
-                bits, row[part], shift[part], limit[part], column_word, question_word[part]
+                bits,
+                row[part],
+                shift[part],
+                limit[part],
+                column_word,
+                question_word[part],
+                (scratch[0].resize_(0), scratch[1].resize_(0)),
             )
-    return best > torch.iinfo(torch.int32).min, column
+    return best > 0, column
 
 
 def largest_word_below(
@@ -179,28 +188,39 @@ def largest_word_below(
     limit: Tensor,
     column_word: Tensor,
     question_word: Tensor,
+    scratch: tuple[Tensor, Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Largest ``column_word · question_word`` where ``bits[row] + shift < limit``, and where.
 
+    In two steps, as :func:`~metricface.miners.ordered_bits.smallest_shifted`.
+
     Args:
-        bits: ``[b, R]`` integers.
+        bits: ``[b, S, lanes]`` integers.
         row: ``[T]``.
         shift: ``[T]``, added with wrap-around.
         limit: ``[T]``.
-        column_word: odd words, int32 ``[R]``.
-        question_word: odd words, int32 ``[T]``.
+        column_word: odd integers like bits, ``[S, lanes]``.
+        question_word: odd integers like bits, ``[T]``.
+        scratch: two empty tensors like bits whose memory may be used.
 
     Returns:
-        The product, the least int32 (which no product of odd words is) where there is none,
-        ``[T]``, and its column, int64 ``[T]``.
+        The product without its sign bit, 0 (which no product of odd words is) where there is
+        none, ``[T]``, and its column, int64 ``[T]``.
 
     Example:
-        >>> one, words = torch.tensor([0]), torch.tensor([3, 5, 7], dtype=torch.int32)
-        >>> bits = torch.tensor([[1, 2, 3]])
-        >>> largest_word_below(bits, one, one, torch.tensor([3]), words, words[:1])[1]
+        >>> one, words = torch.tensor([0]), torch.tensor([3, 5, 7])
+        >>> bits = torch.tensor([[[1, 2, 3]]])
+        >>> largest_word_below(bits, one, one, torch.tensor([3]), words[None], words[:1])[1]
         tensor([1])
     """
-    inside = bits[row] + shift[:, None] < limit[:, None]
-    word = torch.where(inside, column_word * question_word[:, None], torch.iinfo(torch.int32).min)
-    best, column = word.max(1)
-    return best, column
+    first, second = scratch or (None, None)
+    largest = torch.iinfo(bits.dtype).max
+    picked = torch.index_select(bits, 0, row, out=first).add_(shift[:, None, None])
+    # Written as integers: selecting by a boolean mask costs many times a multiplication.
+    inside = torch.lt(picked, limit[:, None, None], out=first)
+    word = torch.mul(column_word, question_word[:, None, None], out=second)
+    lane = word.bitwise_and_(largest).mul_(inside).amax(1).argmax(1)
+    inside = bits[row, :, lane] + shift[:, None] < limit[:, None]
+    word = column_word[:, lane].T * question_word[:, None] & largest
+    best, fold = (word * inside).max(1)
+    return best, fold * bits.shape[2] + lane
