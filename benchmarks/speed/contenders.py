@@ -45,7 +45,7 @@ def all_triplets_bytes(n: int, k: int) -> float:
 
     Example:
         >>> round(all_triplets_bytes(1800, 40) / 2**30)
-        133
+        8
     """
     return float(n) ** 3 + 24.0 * n * (k - 1) * (n - k)
 

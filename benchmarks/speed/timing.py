@@ -40,7 +40,7 @@ def side_by_side(
     the rounds that are left.
 
     Args:
-        functions: what to time, by name.
+        functions: what to time, by name; each called before, if its first call is special.
         rounds: timed calls of each, at most.
         seconds: for each function, all rounds together.
 
@@ -53,8 +53,6 @@ def side_by_side(
         True
     """
     spent: dict[str, list[float]] = {name: [] for name in functions}
-    for function in functions.values():
-        function()
     for _ in range(rounds):
         for name, function in functions.items():
             if sum(spent[name]) < 1000 * seconds:
@@ -69,13 +67,12 @@ def peak_extra_mib(function: Work) -> float:
     NaN where neither is to be had.
 
     Args:
-        function: called once to warm up and once to be measured.
+        function: called once, while measured.
 
     Example:
         >>> 30 < peak_extra_mib(lambda: torch.ones(10, 1024, 1024)) < 50
         True
     """
-    function()
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
