@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import TracebackType
 
 import torch
@@ -91,7 +92,8 @@ def _check_one(embeddings: Tensor, name: str) -> None:
     if not _finite_check or torch.compiler.is_compiling():
         return
     # One number tells: a sum is finite unless a term is not, or the sum itself overflows.
-    if not torch.isfinite(embeddings.detach().sum(dtype=working_dtype(embeddings))):
+    total = embeddings.detach().sum(dtype=working_dtype(embeddings))
+    if not math.isfinite(total.item()):
         bad = (~torch.isfinite(embeddings.detach())).any(1).nonzero()
         if len(bad):
             raise ValueError(

@@ -189,7 +189,7 @@ def _why_not(contender: Contender, batch: Batch, allowed_bytes: float) -> str:
     needed = contender.their_bytes(batch.n, batch.k)
     if needed > allowed_bytes:
         return (
-            f"not run: N³ + 24·N(K−1)(N−K) bytes = {needed / 2**30:.1f} GiB, "
+            f"not run: it lists N(K−1)(N−K) triplets in {needed / 2**30:.1f} GiB, "
             f"more than the {allowed_bytes / 2**30:.0f} GiB allowed"
         )
     if batch.n > LARGEST_FOR_PEERS:

@@ -8,6 +8,7 @@ from torch import Tensor
 from metricface.identities import MatchBlock
 from metricface.miners.extreme_positive import extreme_positive
 from metricface.miners.miner import Miner
+from metricface.miners.ordered_bits import row_minimum
 from metricface.types import Triplets
 
 
@@ -15,7 +16,8 @@ class BatchHardMiner(Miner[Triplets]):
     """For each anchor its farthest positive and its nearest negative.
 
     ``p* = argmax_p D(a, p)``, ``n* = argmin_n D(a, n)``. Anchors without a positive or without
-    a negative give no triplet. Of equal distances the first reference is taken.
+    a negative give no triplet. Of equally far positives the first reference is taken, of equally
+    near negatives any one, always the same.
 
     Args:
         distance: SquaredEuclidean of unit vectors by default; any rising function of it picks
@@ -36,6 +38,6 @@ class BatchHardMiner(Miner[Triplets]):
     def mine(self, distances: Tensor, block: MatchBlock) -> Triplets:
         """One triplet for each anchor that has both kinds."""
         place, _ = extreme_positive(distances, block, "farthest")
-        nearest, negative = block.hide_(distances).min(1)
+        nearest, negative = row_minimum(block.hide_(distances))
         anchor = ((place >= 0) & (nearest < torch.inf)).nonzero().squeeze(1)
         return Triplets(anchor, block.positive[place[anchor]], negative[anchor])

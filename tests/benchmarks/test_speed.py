@@ -39,7 +39,7 @@ def test_a_peer_too_large_is_named_with_the_arithmetic() -> None:
     with_peer = next(c for c in CONTENDERS if c.name == "batch-all, ten each")
     rows = measure(Batch(8, 4, 8), with_peer, seconds=0.01, allowed_bytes=40_000)
     needed = 32**3 + 24 * 32 * 3 * 28
-    assert needed > 40_000
+    assert needed > 40_000  # a mask of N³ and three int64 for each triplet
     (note,) = [row["note"] for row in rows if row["who"] == "pml"]
     assert "not run" in str(note)
 
