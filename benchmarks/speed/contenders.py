@@ -60,7 +60,12 @@ def _their_semi_hard() -> Any:
 
 
 CONTENDERS = (
-    Contender("batch-hard", lambda _: miners.BatchHardMiner(), False, pml_miners.BatchHardMiner),
+    Contender(
+        "batch-hard",
+        lambda compiled: miners.BatchHardMiner(compiled=compiled),
+        True,
+        pml_miners.BatchHardMiner,
+    ),
     Contender(
         "semi-hard",
         lambda compiled: miners.SemiHardMiner(compiled=compiled),

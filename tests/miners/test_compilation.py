@@ -13,11 +13,17 @@ import pytest
 import torch
 
 from metricface.losses import all_triplets
-from metricface.miners import DistanceWeightedMiner, EasyPositiveMiner, SemiHardMiner
+from metricface.miners import (
+    BatchHardMiner,
+    DistanceWeightedMiner,
+    EasyPositiveMiner,
+    SemiHardMiner,
+)
 from tests.cases import AnyMiner
 from tests.layouts import draw_rows
 
 COMPILED: dict[str, Callable[..., AnyMiner]] = {
+    "batch-hard": BatchHardMiner,
     "semi-hard": SemiHardMiner,
     "semi-hard, random": partial(SemiHardMiner, negative="random"),
     "distance-weighted": DistanceWeightedMiner,
