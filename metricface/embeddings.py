@@ -48,6 +48,16 @@ class set_finite_check:  # noqa: N801  (reads like torch.set_grad_enabled)
         _finite_check = self._before
 
 
+def finite_check() -> bool:
+    """Whether NaN and infinite embeddings are looked for; see :class:`set_finite_check`.
+
+    Example:
+        >>> finite_check()
+        True
+    """
+    return _finite_check
+
+
 def check_embeddings(
     embeddings: Tensor,
     ref_emb: Tensor | None = None,

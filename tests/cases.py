@@ -5,8 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from metricface.classifiers import (
+    COCO,
+    AMSoftmax,
+    ArcFace,
+    ASoftmax,
+    Classifier,
+    CombinedMargin,
+    CosFace,
+    GBCosFace,
+    LSoftmax,
+    ModifiedSoftmax,
+    NormFace,
+    Softmax,
+)
 from metricface.distances import Cosine, Distance, Euclidean, SquaredEuclidean
-from metricface.losses import BatchAllTripletLoss, ContrastiveLoss, EmbeddingLoss, TripletLoss
+from metricface.losses import (
+    BatchAllTripletLoss,
+    ContrastiveLoss,
+    EmbeddingLoss,
+    MarginLoss,
+    TripletLoss,
+)
 from metricface.miners import (
     BatchAllMiner,
     BatchHardMiner,
@@ -68,4 +88,28 @@ LOSSES: dict[str, Callable[..., EmbeddingLoss]] = {
     "triplet, swap": partial(TripletLoss, swap=True),
     "contrastive": ContrastiveLoss,
     "contrastive, linear": partial(ContrastiveLoss, form="linear"),
+    "margin": partial(MarginLoss, learn_beta=False),
+    "margin, near boundary": partial(MarginLoss, beta=0.9, learn_beta=False),
+}
+
+#: Classifiers; all take a number of classes, a dimension and a reduction.
+CLASSIFIERS: dict[str, Callable[..., Classifier]] = {
+    "softmax": Softmax,
+    "softmax, no bias": partial(Softmax, bias=False),
+    "modified softmax": ModifiedSoftmax,
+    "L-Softmax": partial(LSoftmax, margin=3, annealing=None),
+    "A-Softmax": partial(ASoftmax, margin=4, annealing=None),
+    "A-Softmax, annealed": ASoftmax,
+    "NormFace": NormFace,
+    "NormFace, learned scale": partial(NormFace, scale=20.0, learn_scale=True),
+    "CosFace": CosFace,
+    "AM-Softmax": AMSoftmax,
+    "ArcFace": ArcFace,
+    "ArcFace, easy": partial(ArcFace, easy_margin=True),
+    "combined, 1 0.3 0.2": CombinedMargin,
+    "combined, 1.35 0.4 0.15": partial(CombinedMargin, m1=1.35, m2=0.4, m3=0.15),
+    "combined, 0.9 0.4 0.15": partial(CombinedMargin, m1=0.9, m2=0.4, m3=0.15),
+    "GB-CosFace": GBCosFace,
+    "COCO": COCO,
+    "COCO, batch centroids": partial(COCO, centroids="batch"),
 }

@@ -1,0 +1,41 @@
+"""Classifiers whose weights are class centres, with and without margins."""
+
+from metricface.classifiers.annealing import Annealing
+from metricface.classifiers.arcface import ArcFace, arcface_target
+from metricface.classifiers.bounds import max_margin, min_loss, min_scale
+from metricface.classifiers.class_numbers import class_numbers
+from metricface.classifiers.classifier import Classifier
+from metricface.classifiers.coco import COCO
+from metricface.classifiers.combined_margin import CombinedMargin, combined_target
+from metricface.classifiers.cosface import AMSoftmax, CosFace
+from metricface.classifiers.gb_cosface import GBCosFace
+from metricface.classifiers.large_margin import ASoftmax, LSoftmax
+from metricface.classifiers.multiple_angle import psi
+from metricface.classifiers.normface import NormFace
+from metricface.classifiers.softmax import ModifiedSoftmax, Softmax
+from metricface.classifiers.target_and_rest import row_lengths, target_and_rest
+
+__all__ = [
+    "COCO",
+    "AMSoftmax",
+    "ASoftmax",
+    "Annealing",
+    "ArcFace",
+    "Classifier",
+    "CombinedMargin",
+    "CosFace",
+    "GBCosFace",
+    "LSoftmax",
+    "ModifiedSoftmax",
+    "NormFace",
+    "Softmax",
+    "arcface_target",
+    "class_numbers",
+    "combined_target",
+    "max_margin",
+    "min_loss",
+    "min_scale",
+    "psi",
+    "row_lengths",
+    "target_and_rest",
+]

@@ -1,0 +1,172 @@
+"""What all classifiers share: weights, normalisation, scale, cross-entropy."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Literal, TypeAlias
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from metricface.classifiers.bounds import check_scale
+from metricface.classifiers.class_numbers import class_numbers
+from metricface.classifiers.target_and_rest import row_lengths, target_and_rest
+from metricface.embeddings import check_embeddings, working_dtype
+from metricface.types import Labels
+
+ClassifierReduction: TypeAlias = Literal["mean", "sum", "none"]
+
+
+class Classifier(nn.Module, ABC):
+    """Softmax cross-entropy over class weights, with a target logit of the member's own.
+
+    With θ_j the angle between an embedding and the weight of class j, the loss of a sample is
+
+    ``log(1 + Σ_{j≠y} exp(a_j cos θ_j) / exp(a_y t(θ_y)))``
+
+    where t is :meth:`target` (``cos θ`` without a margin), and the length ``a_j`` is the scale s,
+    or ‖x‖, or ‖x‖‖w_j‖, as the member normalises.
+
+    Parameters stay in their own dtype; under autocast the products run in its precision, the
+    margin and the cross-entropy in float32. The loss of an empty batch is 0.
+
+    Args:
+        num_classes: C.
+        dim: D.
+        scale: s, what unit embeddings are multiplied by; None leaves embeddings their length.
+        reduction: over the batch.
+    """
+
+    #: Whether class weights count with length 1.
+    unit_weight: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        num_classes: int,
+        dim: int,
+        *,
+        scale: float | None,
+        reduction: ClassifierReduction,
+    ) -> None:
+        super().__init__()
+        if num_classes < 1 or dim < 1:
+            raise ValueError(f"num_classes and dim must be at least 1, got {num_classes} and {dim}")
+        if reduction not in ("mean", "sum", "none"):
+            raise ValueError(f"reduction must be one of mean, sum, none, got {reduction!r}")
+        if scale is not None:
+            check_scale(scale, num_classes)
+        self.num_classes = num_classes
+        self.dim = dim
+        self.scale: float | Tensor | None = scale
+        self.reduction = reduction
+        # Rows of length about 1: the margin heads do not care, plain softmax starts at O(1).
+        self.weight = nn.Parameter(torch.randn(num_classes, dim) * dim**-0.5)
+
+    @abstractmethod
+    def target(self, cosine: Tensor) -> Tensor:
+        """What takes the place of ``cos θ`` for the sample's own class, entry by entry."""
+
+    def target_logit(self, theta: Tensor) -> Tensor:
+        """The target logit at an angle, without its length: what the papers draw.
+
+        Args:
+            theta: between 0 and π, any shape.
+
+        Returns:
+            The same shape; a falling function.
+
+        Example:
+            >>> from metricface.classifiers import CosFace
+            >>> CosFace(3, 8, margin=0.2).target_logit(torch.tensor([0.0]))
+            tensor([0.8000])
+        """
+        return self.target(torch.cos(theta))
+
+    def forward(self, embeddings: Tensor, labels: Labels) -> Tensor:
+        """The loss of one batch.
+
+        Args:
+            embeddings: ``[B, D]``; half precision is lifted to float32.
+            labels: class numbers ``[B]``, 0 to C − 1.
+
+        Returns:
+            A scalar, or ``[B]`` for ``reduction="none"``.
+
+        Raises:
+            TypeError: embeddings that are not floating point, labels that are not integers.
+            ValueError: shapes that do not agree; a label out of range; NaN or infinity.
+        """
+        x, classes = self.checked(embeddings, labels)
+        weight = self.weight.to(x.dtype)
+        target, rest = target_and_rest(
+            self.queries(x), weight, classes, unit_weight=self.unit_weight
+        )
+        length = self.lengths(x, classes)
+        return self.reduced(softplus(rest - length * self.target(target / length)))
+
+    def logits(self, embeddings: Tensor) -> Tensor:
+        """The logits of all classes, without a margin: what to classify by.
+
+        Args:
+            embeddings: ``[B, D]``.
+
+        Returns:
+            ``[B, C]``, float32 (float64 for float64 inputs).
+
+        Raises:
+            TypeError: embeddings that are not floating point.
+            ValueError: another dimension; NaN or infinity.
+        """
+        x = self.lifted(embeddings)
+        weight = self.weight.to(x.dtype)
+        product = F.linear(self.queries(x), weight).to(x.dtype)
+        return product / row_lengths(weight).squeeze(1) if self.unit_weight else product
+
+    def queries(self, x: Tensor) -> Tensor:
+        """What is multiplied with the class weights, ``[B, D]``."""
+        return x if self.scale is None else x * (self.scale / row_lengths(x))
+
+    def lengths(self, x: Tensor, classes: Tensor) -> Tensor | float:
+        """What makes the target's logit of its cosine: a number, or one for each row, ``[B]``."""
+        if self.scale is not None:
+            return self.scale
+        length = row_lengths(x).squeeze(1)
+        if self.unit_weight:
+            return length
+        return length * row_lengths(self.weight[classes].to(x.dtype)).squeeze(1)
+
+    def lifted(self, embeddings: Tensor) -> Tensor:
+        """Embeddings in the dtype to compute in, checked."""
+        check_embeddings(embeddings)
+        if embeddings.shape[1] != self.dim:
+            raise ValueError(
+                f"the classifier is for embeddings of dimension {self.dim}, "
+                f"got {embeddings.shape[1]}"
+            )
+        return embeddings.to(working_dtype(embeddings, self.weight))
+
+    def checked(self, embeddings: Tensor, labels: Labels) -> tuple[Tensor, Tensor]:
+        """Embeddings as :meth:`lifted` and labels as int64 class numbers."""
+        x = self.lifted(embeddings)
+        return x, class_numbers(labels, self.num_classes, x)
+
+    def reduced(self, terms: Tensor) -> Tensor:
+        """One value per sample as the reduction wants it."""
+        if self.reduction == "none":
+            return terms
+        return terms.sum() / (max(len(terms), 1) if self.reduction == "mean" else 1)
+
+    def extra_repr(self) -> str:
+        """What is printed of the settings."""
+        return f"num_classes={self.num_classes}, dim={self.dim}"
+
+
+def softplus(x: Tensor) -> Tensor:
+    """``log(1 + exp x)``, exact in float64 too: torch's default bends to x at 20 already.
+
+    Example:
+        >>> softplus(torch.tensor([0.0, 1000.0])).tolist()
+        [0.6931471824645996, 1000.0]
+    """
+    return F.softplus(x, threshold=40)

@@ -1,0 +1,109 @@
+"""GB-CosFace: one boundary for all samples."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, distributed
+
+from metricface.classifiers.bounds import check_cosine_margin
+from metricface.classifiers.classifier import Classifier, ClassifierReduction, softplus
+from metricface.classifiers.target_and_rest import target_and_rest
+from metricface.types import Labels
+
+
+class GBCosFace(Classifier):
+    """CosFace in which every sample is drawn towards one global boundary between same and other.
+
+    Softmax compares the target's cosine with the others' of the *same* sample; verification uses
+    one threshold for all. With ``p_y = cos θ_y`` and ``p_n = log Σ_{j≠y} exp(s cos θ_j) / s``,
+    each sample's own boundary ``v = (p_y + p_n)/2`` is moved part of the way to the global one,
+    ``b = v + α (p_v − v)``, both without gradient, and
+
+    ``L = ½ log(1 + exp(2s (b − p_y + m))) + ½ log(1 + exp(2s (p_n − b + m)))``.
+
+    In training mode ``p_v ← (1 − γ) clamp(p_v) + γ mean(v)`` after each pass, the mean over all
+    processes where torch.distributed runs. It begins as the first batch's mean, stands in
+    ``state_dict`` as ``boundary``, and is NaN before. α = 0 is :class:`CosFace` with margin 2m.
+
+    Args:
+        num_classes: C.
+        dim: D.
+        scale: s; 32 in the official code. At least ``min_scale(C, 0.5)``.
+        margin: m, half of what CosFace would call it; 0.16 in the official code. 0 to
+            ``max_margin(C, D) / 2``.
+        alpha: how far towards the global boundary, 0 to 1.
+        gamma: weight of the new value in the global boundary, 0 to 1.
+        boundary_range: what p_v is clamped to. The official code's suits many classes: p_n
+            carries an offset of about ``log(C − 1)/s``, and v half of it.
+        reduction: over the batch.
+
+    Raises:
+        ValueError: a setting out of its range.
+
+    Example:
+        >>> classifier = GBCosFace(100, 8)
+        >>> loss = classifier(torch.ones(4, 8), [0, 1, 2, 3])
+        >>> bool(classifier.boundary.isfinite())
+        True
+
+    Reference: Chen et al., "GB-CosFace: Rethinking Softmax-based Face Recognition from the
+    Perspective of Open Set Classification", 2021; details as in the official code.
+    """
+
+    boundary: Tensor
+
+    def __init__(
+        self,
+        num_classes: int,
+        dim: int,
+        *,
+        scale: float = 32.0,
+        margin: float = 0.16,
+        alpha: float = 0.15,
+        gamma: float = 0.01,
+        boundary_range: tuple[float, float] = (0.5, 0.7),
+        reduction: ClassifierReduction = "mean",
+    ) -> None:
+        super().__init__(num_classes, dim, scale=scale, reduction=reduction)
+        check_cosine_margin(2 * margin, num_classes, dim)
+        for name, value in (("alpha", alpha), ("gamma", gamma)):
+            if not 0 <= value <= 1:
+                raise ValueError(f"{name} must be between 0 and 1, got {value}")
+        if not boundary_range[0] <= boundary_range[1]:
+            raise ValueError(f"boundary_range must rise, got {boundary_range}")
+        self.margin = margin
+        self.alpha = alpha
+        self.gamma = gamma
+        self.boundary_range = boundary_range
+        self.register_buffer("boundary", torch.tensor(torch.nan))
+
+    def target(self, cosine: Tensor) -> Tensor:
+        """``cos θ − 2m``: what is asked at α = 0, or of a sample that sits at the boundary."""
+        return cosine - 2 * self.margin
+
+    def forward(self, embeddings: Tensor, labels: Labels) -> Tensor:
+        """The loss of one batch; see :meth:`Classifier.forward`."""
+        x, classes = self.checked(embeddings, labels)
+        target, rest = target_and_rest(self.queries(x), self.weight.to(x.dtype), classes)
+        if self.num_classes == 1:  # no others, no boundary
+            return self.reduced(0 * target)
+        scale = self.lengths(x, classes)
+        own, other = target / scale, rest / scale
+        middle = ((own + other) / 2).detach()
+        shared, mean = self._shared_boundary(middle)
+        boundary = middle + self.alpha * (shared - middle)
+        if self.training:
+            self.boundary.copy_(torch.lerp(shared, mean, self.gamma))
+        positive = softplus(2 * scale * (boundary - own + self.margin))
+        negative = softplus(2 * scale * (other - boundary + self.margin))
+        return self.reduced((positive + negative) / 2)
+
+    def _shared_boundary(self, middle: Tensor) -> tuple[Tensor, Tensor]:
+        """The global boundary to use, and the mean over the batch of all processes."""
+        total = torch.stack([middle.sum(), middle.new_tensor(len(middle))])
+        if self.training and distributed.is_available() and distributed.is_initialized():
+            distributed.all_reduce(total)
+        known = self.boundary.to(total.dtype)
+        mean = total[0] / total[1]
+        shared = torch.where(known.isnan(), mean, known).clamp(*self.boundary_range)
+        return shared, torch.where(total[1] > 0, mean, shared)

@@ -1,0 +1,87 @@
+"""Softmax with and without normalised weights."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from metricface.classifiers.classifier import Classifier, ClassifierReduction
+from metricface.types import Labels
+
+
+class Softmax(Classifier):
+    """Softmax cross-entropy over ``w_j·x + b_j``: the baseline every margin is measured against.
+
+    Args:
+        num_classes: C.
+        dim: D.
+        bias: whether there is a b.
+        reduction: over the batch.
+
+    Raises:
+        ValueError: no classes or dimensions, an unknown reduction.
+
+    Example:
+        >>> Softmax(10, 8).logits(torch.zeros(2, 8)).shape
+        torch.Size([2, 10])
+    """
+
+    unit_weight = False
+
+    def __init__(
+        self,
+        num_classes: int,
+        dim: int,
+        *,
+        bias: bool = True,
+        reduction: ClassifierReduction = "mean",
+    ) -> None:
+        super().__init__(num_classes, dim, scale=None, reduction=reduction)
+        self.bias = nn.Parameter(torch.zeros(num_classes)) if bias else None
+
+    def target(self, cosine: Tensor) -> Tensor:
+        """The cosine itself."""
+        return cosine
+
+    def logits(self, embeddings: Tensor) -> Tensor:
+        """``w_j·x + b_j`` of all classes, ``[B, C]``."""
+        x = self.lifted(embeddings)
+        bias = None if self.bias is None else self.bias.to(x.dtype)
+        return F.linear(x, self.weight.to(x.dtype), bias).to(x.dtype)
+
+    def forward(self, embeddings: Tensor, labels: Labels) -> Tensor:
+        """The loss of one batch; see :meth:`Classifier.forward`."""
+        classes = self.checked(embeddings, labels)[1]
+        terms = F.cross_entropy(self.logits(embeddings), classes, reduction="none")
+        return self.reduced(terms)
+
+
+class ModifiedSoftmax(Classifier):
+    """Softmax with unit class weights and no bias: ``‖x‖ cos θ_j``, so that only angles decide.
+
+    Args:
+        num_classes: C.
+        dim: D.
+        reduction: over the batch.
+
+    Raises:
+        ValueError: no classes or dimensions, an unknown reduction.
+
+    Example:
+        >>> classifier = ModifiedSoftmax(2, 2)
+        >>> _ = classifier.weight.data.copy_(torch.tensor([[5.0, 0.0], [0.0, 0.1]]))
+        >>> classifier.logits(torch.tensor([[3.0, 4.0]]))[0].tolist()
+        [3.0, 4.0]
+
+    Reference: Liu et al., "SphereFace", CVPR 2017, eq. 4.
+    """
+
+    def __init__(
+        self, num_classes: int, dim: int, *, reduction: ClassifierReduction = "mean"
+    ) -> None:
+        super().__init__(num_classes, dim, scale=None, reduction=reduction)
+
+    def target(self, cosine: Tensor) -> Tensor:
+        """The cosine itself."""
+        return cosine

@@ -1,0 +1,121 @@
+"""The one dense step of every classifier: the target's logit, and all the others in one number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+#: Classes handled at a time where whole weight matrices would else be copied.
+_CLASSES_AT_ONCE = 4096
+
+
+def target_and_rest(
+    queries: Tensor, weight: Tensor, classes: Tensor, *, unit_weight: bool = True
+) -> tuple[Tensor, Tensor]:
+    """Each query's logit for its own class, and the log-sum-exp of its logits for all others.
+
+    With ``z_j = q·w_j``, or ``q·w_j/‖w_j‖`` for unit weights, returns ``z_y`` and
+    ``log Σ_{j≠y} exp z_j``. Softmax cross-entropy is ``softplus(rest − target)``, and one with a
+    margin ``softplus(rest − changed(target))``: a margin is arithmetic on B numbers, and nothing
+    of size B×C is copied for it.
+
+    One array of size B×C is made. It is the product, then the exponentials, then what both
+    gradients are products with. Weights are never normalised: the logits are divided by their
+    lengths instead, and the radial part is taken out of their gradient afterwards. Under
+    autocast the three products run in its precision, everything else in that of the queries.
+
+    Args:
+        queries: ``[B, D]``, float32 or float64, already scaled.
+        weight: class weights ``[C, D]`` of the same dtype.
+        classes: int64 ``[B]`` from 0 to C − 1.
+        unit_weight: divide each logit by the length of its class weight; a zero weight gives 0.
+
+    Returns:
+        Both ``[B]``; the second is −inf for a single class.
+
+    Example:
+        >>> queries, weight = torch.tensor([[3.0, 0.0]]), torch.tensor([[2.0, 0.0], [0.0, 5.0]])
+        >>> target_and_rest(queries, weight, torch.tensor([0]))
+        (tensor([3.]), tensor([0.]))
+    """
+    low = queries.dtype
+    device = queries.device.type
+    if low == torch.float32 and torch.is_autocast_enabled(device):
+        low = torch.get_autocast_dtype(device)
+    with torch.autocast(device, enabled=False):
+        result: tuple[Tensor, Tensor] = _TargetAndRest.apply(  # type: ignore[no-untyped-call]
+            queries, weight, classes, unit_weight, low
+        )
+    return result
+
+
+def row_lengths(x: Tensor) -> Tensor:
+    """``‖x‖`` of each row, ``[B, 1]``; 1 for a zero row, so that dividing leaves it zero.
+
+    Example:
+        >>> row_lengths(torch.tensor([[3.0, 4.0], [0.0, 0.0]])).flatten().tolist()
+        [5.0, 1.0]
+    """
+    length = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+    return torch.where(length > 0, length, 1.0)
+
+
+class _TargetAndRest(torch.autograd.Function):
+    """The step with its gradient; see :func:`target_and_rest`."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        queries: Tensor,
+        weight: Tensor,
+        classes: Tensor,
+        unit_weight: bool,  # noqa: FBT001  (autograd passes by position)
+        low: torch.dtype,
+    ) -> tuple[Tensor, Tensor]:
+        factor = 1 / row_lengths(weight).squeeze(1) if unit_weight else None
+        weight_low = weight.to(low)
+        logits = (queries.to(low) @ weight_low.T).to(queries.dtype)
+        if factor is not None:
+            logits.mul_(factor)
+        column = classes[:, None]
+        target = logits.gather(1, column).squeeze(1)
+        logits.scatter_(1, column, -torch.inf)
+        # With a single class the largest of the others is −inf, which may not be subtracted.
+        largest = logits.amax(1).clamp_min(torch.finfo(logits.dtype).min)
+        odds = logits.sub_(largest[:, None]).exp_()
+        total = odds.sum(1)
+        rest = largest + total.log()
+        if factor is not None:
+            odds.mul_(factor)
+        ctx.save_for_backward(queries, weight, weight_low, classes, factor, odds.to(low), total)
+        return target, rest
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad_target: Tensor, grad_rest: Tensor) -> tuple[Tensor | None, ...]:
+        queries, weight, weight_low, classes, factor, odds, total = ctx.saved_tensors
+        if factor is not None:
+            grad_target = grad_target * factor[classes]
+        of_target = grad_target[:, None]
+        of_rest = (grad_rest / torch.where(total > 0, total, 1.0))[:, None]
+        with torch.autocast(queries.device.type, enabled=False):
+            grad_queries = grad_weight = None
+            if ctx.needs_input_grad[0]:
+                grad_queries = (odds @ weight_low).to(queries.dtype) * of_rest
+                grad_queries.addcmul_(of_target, weight[classes])
+            if ctx.needs_input_grad[1]:
+                grad_weight = (odds.T @ (of_rest * queries).to(odds.dtype)).to(weight.dtype)
+                grad_weight.index_add_(0, classes, of_target * queries)
+                if factor is not None:
+                    _remove_radial_(grad_weight, weight, factor)
+        return grad_queries, grad_weight, None, None, None
+
+
+def _remove_radial_(gradient: Tensor, weight: Tensor, factor: Tensor) -> None:
+    """Take from each row what points along its weight: lengths do not change a unit weight."""
+    for start in range(0, len(weight), _CLASSES_AT_ONCE):
+        some = slice(start, start + _CLASSES_AT_ONCE)
+        radial = (gradient[some] * weight[some]).sum(1) * factor[some] * factor[some]
+        gradient[some].addcmul_(weight[some], radial[:, None], value=-1)

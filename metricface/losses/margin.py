@@ -1,0 +1,182 @@
+"""Margin-based loss with a learned boundary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from metricface.classifiers import class_numbers
+from metricface.distances import Distance, Euclidean
+from metricface.identities import Matches
+from metricface.losses.embedding_loss import EmbeddingLoss
+from metricface.types import Labels, Reduction, as_pairs, ragged
+
+
+class MarginLoss(EmbeddingLoss):
+    """Pairs on the right side of a boundary β, by a margin: ``[α + y (D − β)]₊``.
+
+    y is +1 for one identity, −1 for two. Unlike the contrastive loss it asks of genuine pairs
+    only to be near enough, and unlike the triplet loss it compares each distance with a boundary
+    rather than with another distance. The paper's reduction, here ``"nonzero"``, is
+
+    ``(Σ_pos + Σ_neg + ν Σ β) / number of active terms``,
+
+    the last sum over the anchors of the positive pairs, as in the official code. Without indices
+    all pairs are used, those of one image with itself excepted.
+
+    β has gradients of its own scale: give it a learning rate of its own with
+    :meth:`parameter_groups` (0.1 in the official code, beside 1e-3 for the network: unverified).
+
+    Args:
+        margin: α, 0 or above.
+        beta: β at the start, above 0.
+        num_classes: one β for each class, that of the anchor; labels are then class numbers,
+            and needed with indices too. None for one β in all.
+        learn_beta: train β; else it is a buffer.
+        nu: ν, weight of the sum of β; presses the boundary down, and all distances with it.
+        distance: Euclidean of unit vectors by default.
+        reduction: ``"nonzero"`` is the paper's; ``"none"`` gives all terms, positives first and
+            without ν.
+        miner: picks pairs or triplets where a call brings none;
+            :class:`~metricface.miners.DistanceWeightedMiner` in the paper.
+
+    Raises:
+        ValueError: margin, beta, nu or num_classes out of range, an unknown reduction.
+
+    Example:
+        >>> embeddings = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+        >>> MarginLoss(learn_beta=False)(embeddings, [0, 0])  # √2 − 1.2 + 0.2
+        tensor(0.4142)
+
+    Reference: Wu et al., "Sampling Matters in Deep Embedding Learning", ICCV 2017, section 4.2.
+    """
+
+    beta: Tensor
+
+    def __init__(
+        self,
+        margin: float = 0.2,
+        beta: float = 1.2,
+        *,
+        num_classes: int | None = None,
+        learn_beta: bool = True,
+        nu: float = 0.0,
+        distance: Distance | None = None,
+        reduction: Reduction = "nonzero",
+        miner: nn.Module | None = None,
+    ) -> None:
+        super().__init__(
+            distance=Euclidean() if distance is None else distance,
+            reduction=reduction,
+            miner=miner,
+        )
+        for name, value in (("margin", margin), ("nu", nu)):
+            if not 0 <= value < float("inf"):
+                raise ValueError(f"{name} must be 0 or above and finite, got {value}")
+        if not 0 < beta < float("inf"):
+            raise ValueError(f"beta must be above 0 and finite, got {beta}")
+        if num_classes is not None and num_classes < 1:
+            raise ValueError(f"num_classes must be at least 1 or None, got {num_classes}")
+        self.margin = margin
+        self.nu = nu
+        self.num_classes = num_classes
+        start = torch.full(() if num_classes is None else (num_classes,), float(beta))
+        if learn_beta:
+            self.beta = nn.Parameter(start)
+        else:
+            self.register_buffer("beta", start)
+        self._labels: Labels | None = None
+
+    def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
+        """β as an optimizer's group with a learning rate of its own and no weight decay.
+
+        Args:
+            lr: the learning rate of β.
+
+        Returns:
+            One group; none where β is not learned.
+
+        Example:
+            >>> network, loss = nn.Linear(4, 2), MarginLoss()
+            >>> groups = [{"params": network.parameters()}, *loss.parameter_groups(lr=0.1)]
+            >>> [group["lr"] for group in torch.optim.SGD(groups, lr=1e-3).param_groups]
+            [0.001, 0.1]
+        """
+        own = [self.beta] if isinstance(self.beta, nn.Parameter) else []
+        return [{"params": [beta], "lr": lr, "weight_decay": 0.0} for beta in own]
+
+    def forward(
+        self,
+        embeddings: Tensor,
+        labels: Labels | None,
+        indices: Sequence[Tensor] | None = None,
+        ref_emb: Tensor | None = None,
+        ref_labels: Labels | None = None,
+        *,
+        ids: Labels | None = None,
+        ref_ids: Labels | None = None,
+    ) -> Tensor:
+        """The loss of one batch; see :meth:`EmbeddingLoss.forward`."""
+        self._labels = labels  # mined indices do not tell whose β to take
+        try:
+            return super().forward(
+                embeddings, labels, indices, ref_emb, ref_labels, ids=ids, ref_ids=ref_ids
+            )
+        finally:
+            self._labels = None
+
+    def on_indices(
+        self, embeddings: Tensor, reference: Tensor, indices: Sequence[Tensor]
+    ) -> Tensor:
+        """Over mined pairs; a triplet is one pair of each kind."""
+        pairs = as_pairs(indices)
+        genuine = self.distance.gathered(embeddings, reference, pairs.anchor_pos, pairs.positive)
+        impostor = self.distance.gathered(embeddings, reference, pairs.anchor_neg, pairs.negative)
+        beta = self._anchor_beta(embeddings, genuine.dtype)
+        near, far = beta[pairs.anchor_pos], beta[pairs.anchor_neg]
+        return self._reduced(genuine - near, far - impostor, near, impostor.numel())
+
+    def on_everything(self, embeddings: Tensor, reference: Tensor, matches: Matches) -> Tensor:
+        """Over all pairs: genuine ones exactly, impostors through one matrix of distances."""
+        block = matches.block()
+        genuine = self.distance.gathered(embeddings, reference, block.anchor, block.positive)
+        same = None if reference is embeddings else reference
+        every = self.distance.block(*self.distance.prepare(embeddings, same))
+        beta = self._anchor_beta(embeddings, genuine.dtype)
+        near = beta[block.anchor]
+        count = block.negative_count()
+        if self.reduction == "none":
+            rows, rank = ragged(count)
+            excess = beta[rows] - every[rows, block.nth_negative(rows, rank)]
+        else:  # an infinite distance costs nothing
+            excess = beta[:, None] - block.hidden(every)
+        return self._reduced(genuine - near, excess, near, count.sum())
+
+    def _anchor_beta(self, embeddings: Tensor, dtype: torch.dtype) -> Tensor:
+        """β of each row of the batch, ``[B]``."""
+        beta = self.beta.to(dtype)
+        if self.num_classes is None:
+            return beta.expand(len(embeddings))
+        if self._labels is None:
+            raise ValueError("one β for each class needs labels, also with indices; got None")
+        return beta[class_numbers(self._labels, self.num_classes, embeddings)]
+
+    def _reduced(
+        self, too_far: Tensor, too_near: Tensor, beta: Tensor, impostors: int | Tensor
+    ) -> Tensor:
+        """The two kinds of terms together, from what they are before margin and hinge."""
+        positive = torch.relu(too_far + self.margin)
+        negative = torch.relu(too_near + self.margin)
+        if self.reduction == "none":
+            return torch.cat([positive, negative])
+        total = positive.sum() + negative.sum() + self.nu * beta.sum()
+        if self.reduction == "sum":
+            return total
+        if self.reduction == "nonzero":
+            count = (positive > 0).sum() + (negative > 0).sum()
+        else:
+            count = torch.as_tensor(positive.numel() + impostors)
+        return total / count.clamp_min(1)

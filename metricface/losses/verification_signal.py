@@ -1,0 +1,187 @@
+"""DeepID2's verification signals, and the margin that follows the distances."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from metricface.classifiers import row_lengths
+from metricface.distances import Cosine, Euclidean
+from metricface.embeddings import working_dtype
+from metricface.identities import Matches
+from metricface.losses.embedding_loss import EmbeddingLoss
+from metricface.losses.error_threshold import least_error_threshold
+from metricface.losses.recent_values import RecentValues
+from metricface.losses.reduction import reduce
+from metricface.types import Reduction, as_pairs, ragged
+
+
+class VerificationSignal(EmbeddingLoss):
+    """Says of each pair whether it is one identity.
+
+    ===================================  =========================  =======================
+    ``signal``                           same identity              different identities
+    ===================================  =========================  =======================
+    ``"l2"``                             ``½ D²``                   ``½ [m − D]₊²``
+    ``"l2"`` with ``squared_margin``     ``½ D²``                   ``½ [m − D²]₊``
+    ``"l1"``                             ``½ D₁²``                  ``½ [m − D₁]₊²``
+    ``"cosine"``                         ``½ (1 − σ(w cos + b))²``  ``½ σ(w cos + b)²``
+    ===================================  =========================  =======================
+
+    D is the Euclidean distance of the features as they are, D₁ the sum of absolute differences,
+    σ the logistic function with w and b trained. The ``l1`` and cosine forms follow secondary
+    sources and are unverified against the paper.
+
+    The margin is not trained. In training mode the distances of recent pairs are kept, and after
+    every ``refresh_every`` pairs the margin becomes the threshold that verifies them with least
+    error (:func:`~metricface.losses.error_threshold.least_error_threshold`). Margin and window
+    are in ``state_dict``; a refresh counts from the next batch on.
+
+    Args:
+        signal: ``"l2"``, ``"l1"`` or ``"cosine"``.
+        margin: m, or its first value, above 0; in the unit of what it is compared with. Not used
+            by the cosine.
+        squared_margin: the second form of ``"l2"``.
+        normalize: scale features to length one first. A margin of 0.1 to 0.2 is then a start that
+            trains.
+        refresh_every: pairs between two refreshes; None keeps the margin. 200,000 in the paper
+            (unverified).
+        window: how many recent pairs are looked at, half of them genuine, half impostors.
+        reduction: of the genuine and of the impostor terms, which are then added; ``"none"``
+            gives all terms, genuine ones first.
+        miner: picks pairs where a call brings none; None means all pairs of the batch.
+
+    Raises:
+        ValueError: a setting out of its range, an unknown signal or reduction.
+
+    Example:
+        >>> features = torch.tensor([[3.0, 0.0], [0.0, 4.0]])
+        >>> VerificationSignal(margin=6.0)(features, [0, 1])  # ½ (6 − 5)²
+        tensor(0.5000)
+
+    Reference: Sun et al., "Deep Learning Face Representation by Joint Identification-
+    Verification", NIPS 2014, section 2; Hadsell et al., CVPR 2006 for the margin form.
+    """
+
+    margin: Tensor
+
+    def __init__(
+        self,
+        signal: Literal["l2", "l1", "cosine"] = "l2",
+        *,
+        margin: float = 1.0,
+        squared_margin: bool = False,
+        normalize: bool = False,
+        refresh_every: int | None = 200_000,
+        window: int = 200_000,
+        reduction: Reduction = "mean",
+        miner: nn.Module | None = None,
+    ) -> None:
+        distance = Cosine() if signal == "cosine" else Euclidean(normalize=normalize)
+        super().__init__(distance=distance, reduction=reduction, miner=miner)
+        if signal not in ("l2", "l1", "cosine"):
+            raise ValueError(f"signal must be 'l2', 'l1' or 'cosine', got {signal!r}")
+        if not 0 < margin < float("inf"):
+            raise ValueError(f"margin must be above 0 and finite, got {margin}")
+        if squared_margin and signal != "l2":
+            raise ValueError(f"squared_margin belongs to 'l2', the signal is {signal!r}")
+        if refresh_every is not None and refresh_every < 1:
+            raise ValueError(f"refresh_every must be at least 1 or None, got {refresh_every}")
+        if window < 2:
+            raise ValueError(f"window must be at least 2, got {window}")
+        self.signal = signal
+        self.squared_margin = squared_margin
+        self.refresh_every = refresh_every
+        self._since_refresh = 0
+        if signal == "cosine":
+            self.slope = nn.Parameter(torch.tensor(1.0))
+            self.offset = nn.Parameter(torch.tensor(0.0))
+            return
+        self.register_buffer("margin", torch.tensor(float(margin)))
+        self.genuine = RecentValues(window // 2)
+        self.impostor = RecentValues(window // 2)
+
+    def on_indices(
+        self, embeddings: Tensor, reference: Tensor, indices: Sequence[Tensor]
+    ) -> Tensor:
+        """Over mined pairs; a triplet is one pair of each kind."""
+        pairs = as_pairs(indices)
+        genuine = self._between(embeddings, reference, pairs.anchor_pos, pairs.positive)
+        impostor = self._between(embeddings, reference, pairs.anchor_neg, pairs.negative)
+        return self._loss(genuine, impostor)
+
+    def on_everything(self, embeddings: Tensor, reference: Tensor, matches: Matches) -> Tensor:
+        """Over all pairs of the batch."""
+        block = matches.block()
+        rows, rank = ragged(block.negative_count())
+        genuine = self._between(embeddings, reference, block.anchor, block.positive)
+        every = self._every(embeddings, reference)
+        return self._loss(genuine, every[rows, block.nth_negative(rows, rank)])
+
+    def positive_terms(self, distance: Tensor) -> Tensor:
+        """Terms of genuine pairs from their distances, ``[M]``."""
+        if self.signal == "cosine":
+            return (1 - self._same(distance)) ** 2 / 2
+        return distance * distance / 2
+
+    def negative_terms(self, distance: Tensor) -> Tensor:
+        """Terms of impostor pairs from their distances, ``[T]``."""
+        if self.signal == "cosine":
+            return self._same(distance) ** 2 / 2
+        if self.squared_margin:
+            return torch.relu(self.margin - distance * distance) / 2
+        return torch.relu(self.margin - distance) ** 2 / 2
+
+    def get_extra_state(self) -> dict[str, int]:
+        """Pairs since the last refresh, for ``state_dict``."""
+        return {"since_refresh": self._since_refresh}
+
+    def set_extra_state(self, state: dict[str, int]) -> None:
+        """Go on from the count of a ``state_dict``."""
+        self._since_refresh = state["since_refresh"]
+
+    def _same(self, distance: Tensor) -> Tensor:
+        """The probability of one identity, from 1 − cos."""
+        return torch.sigmoid(self.slope * (1 - distance) + self.offset)
+
+    def _between(self, x: Tensor, y: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """Distances of listed pairs, ``[T]``."""
+        if self.signal != "l1":
+            return self.distance.gathered(x, y, rows, columns)
+        return (self._features(x)[rows] - self._features(y)[columns]).abs().sum(1)
+
+    def _every(self, x: Tensor, y: Tensor) -> Tensor:
+        """Distances of all pairs, ``[B, R]``."""
+        if self.signal != "l1":
+            return self.distance.block(*self.distance.prepare(x, None if x is y else y))
+        return torch.cdist(self._features(x), self._features(y), p=1)
+
+    def _features(self, x: Tensor) -> Tensor:
+        lifted = x.to(working_dtype(x))
+        return lifted / row_lengths(lifted) if self.distance.normalize else lifted
+
+    def _loss(self, genuine: Tensor, impostor: Tensor) -> Tensor:
+        positive, negative = self.positive_terms(genuine), self.negative_terms(impostor)
+        if self.training and self.refresh_every is not None and self.signal != "cosine":
+            self._watch(genuine.detach(), impostor.detach(), self.refresh_every)
+        if self.reduction == "none":
+            return torch.cat([positive, negative])
+        return reduce(positive, self.reduction) + reduce(negative, self.reduction)
+
+    def _watch(self, genuine: Tensor, impostor: Tensor, refresh_every: int) -> None:
+        """Keep the distances; after so many pairs set the margin from those that are kept."""
+        if self.squared_margin:
+            genuine, impostor = genuine * genuine, impostor * impostor
+        self.genuine.push(genuine)
+        self.impostor.push(impostor)
+        self._since_refresh += len(genuine) + len(impostor)
+        if self._since_refresh < refresh_every:
+            return
+        same, other = self.genuine.values, self.impostor.values
+        if len(same) and len(other):
+            # A new tensor: the backward pass of this batch still needs the old margin.
+            self.margin = least_error_threshold(same, other)
+            self._since_refresh = 0

@@ -1,0 +1,126 @@
+"""Slow, plain loops for the classifiers in float64, from angles. Imports nothing it checks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+Matrix = npt.NDArray[np.float64]
+Target = Callable[[float], float]
+
+
+def plain(theta: float) -> float:
+    return math.cos(theta)
+
+
+def psi(theta: float, m: int) -> float:
+    """Piece by piece, as printed."""
+    k = min(int(theta * m / math.pi), m - 1)
+    return (-1.0 if k % 2 else 1.0) * math.cos(m * theta) - 2 * k
+
+
+def annealed_psi(theta: float, m: int, share: float) -> float:
+    return (share * math.cos(theta) + psi(theta, m)) / (1 + share)
+
+
+def arcface(theta: float, m: float) -> float:
+    if theta <= math.pi - m:
+        return math.cos(theta + m)
+    return math.cos(theta) - m * math.sin(m)
+
+
+def arcface_easy(theta: float, m: float) -> float:
+    return math.cos(theta + m) if theta < math.pi / 2 else math.cos(theta)
+
+
+def combined(theta: float, m1: float, m2: float, m3: float) -> float:
+    if m1 * theta + m2 <= math.pi:
+        return math.cos(m1 * theta + m2) - m3
+    turn = (math.pi - m2) / m1
+    return math.cos(theta) - max(m2 * math.sin(m2), 1 + math.cos(turn)) - m3
+
+
+def length(row: Sequence[float]) -> float:
+    return math.sqrt(sum(v * v for v in row))
+
+
+def cosine(a: Sequence[float], b: Sequence[float]) -> float:
+    lengths = length(a) * length(b)
+    dot = sum(u * v for u, v in zip(a, b, strict=True))
+    return max(-1.0, min(1.0, dot / lengths)) if lengths else 0.0
+
+
+def log_sum_exp(values: Sequence[float]) -> float:
+    if not values:
+        return -math.inf
+    largest = max(values)
+    return largest + math.log(sum(math.exp(v - largest) for v in values))
+
+
+def terms(
+    x: Matrix,
+    weight: Matrix,
+    labels: Sequence[int],
+    target: Target,
+    *,
+    scale: float | None,
+    unit_weight: bool,
+    bias: Sequence[float] | None = None,
+) -> list[float]:
+    """The cross-entropy of each row, with the target's cosine replaced."""
+    out = []
+    for row, y in zip(x.tolist(), labels, strict=True):
+        logits = []
+        for j, centre in enumerate(weight.tolist()):
+            size = length(row) if scale is None else scale
+            size *= 1.0 if unit_weight else length(centre)
+            cos = cosine(row, centre)
+            asked = target(math.acos(cos)) if j == y else cos
+            logits.append(size * asked + (0.0 if bias is None else bias[j]))
+        out.append(log_sum_exp(logits) - logits[y])
+    return out
+
+
+def global_boundary(
+    x: Matrix,
+    weight: Matrix,
+    labels: Sequence[int],
+    boundary: float | None,
+    *,
+    scale: float = 32.0,
+    margin: float = 0.16,
+    alpha: float = 0.15,
+    gamma: float = 0.01,
+    bounds: tuple[float, float] = (0.5, 0.7),
+) -> tuple[list[float], float]:
+    """GB-CosFace: the loss of each row, and the boundary afterwards."""
+    own, other = [], []
+    for row, y in zip(x.tolist(), labels, strict=True):
+        cosines = [cosine(row, centre) for centre in weight.tolist()]
+        own.append(cosines[y])
+        rest = [scale * c for j, c in enumerate(cosines) if j != y]
+        other.append(log_sum_exp(rest) / scale)
+    middle = [(p + n) / 2 for p, n in zip(own, other, strict=True)]
+    mean = sum(middle) / len(middle)
+    shared = min(max(mean if boundary is None else boundary, bounds[0]), bounds[1])
+    out = []
+    for p, n, v in zip(own, other, middle, strict=True):
+        b = v + alpha * (shared - v)
+        first = log_sum_exp([0.0, 2 * scale * (b - p + margin)])
+        second = log_sum_exp([0.0, 2 * scale * (n - b + margin)])
+        out.append(first / 2 + second / 2)
+    return out, (1 - gamma) * shared + gamma * mean
+
+
+def batch_centroids(x: Matrix, labels: Sequence[int]) -> tuple[Matrix, list[int]]:
+    """The mean unit embedding of each class that is there, and which of them is each row's."""
+    present = sorted(set(labels))
+    means = []
+    for y in present:
+        rows = [row for row, label in zip(x.tolist(), labels, strict=True) if label == y]
+        unit = [[v / (length(row) or 1.0) for v in row] for row in rows]
+        means.append([sum(column) / len(unit) for column in zip(*unit, strict=True)])
+    return np.array(means), [present.index(y) for y in labels]
