@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks.scale import samplers
+from benchmarks.scale import evaluation, offline, samplers
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -15,7 +15,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m benchmarks.scale", description="Seconds and memory as the data grows."
     )
     commands = parser.add_subparsers(required=True, metavar="WHAT")
-    samplers.add_command(commands)
+    for benchmark in (samplers, evaluation, offline):
+        benchmark.add_command(commands)
     chosen = parser.parse_args(arguments)
     run = chosen.run
     return int(run(chosen))

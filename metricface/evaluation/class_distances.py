@@ -51,6 +51,26 @@ class ClassDistances:
     error: float
     """Mean of the shares of intra pairs at or above the threshold and of inter pairs below it."""
 
+    def quantiles(self, q: float) -> tuple[float, float]:
+        """Distance below which the share q of the intra and of the inter pairs lies.
+
+        Read from the histograms, on a straight line within a bin.
+
+        Args:
+            q: from 0 to 1.
+
+        Raises:
+            ValueError: q out of range.
+
+        Example:
+            >>> x = torch.tensor([[1.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [-1.0, 0.0]])
+            >>> class_distances(x, [0, 0, 1, 1], bins=4).quantiles(0.5)
+            (0.5, 3.5)
+        """
+        if not 0 <= q <= 1:
+            raise ValueError(f"q must be from 0 to 1, got {q}")
+        return _quantile(self.edges, self.intra, q), _quantile(self.edges, self.inter, q)
+
 
 def class_distances(
     embeddings: Embeddings,
@@ -223,3 +243,13 @@ def _least_error(
     beyond = np.flatnonzero(error[first:] != error[first])
     last = first + int(beyond[0]) - 1 if len(beyond) else len(error) - 1
     return float((edges[first] + edges[last]) / 2), float(error[first])
+
+
+def _quantile(edges: npt.NDArray[np.float64], counts: npt.NDArray[np.int64], q: float) -> float:
+    """Where the share q of the counts is reached."""
+    below = np.concatenate([[0], counts.cumsum()]) / counts.sum()
+    upper = max(int(np.searchsorted(below, q)), 1)
+    while counts[upper - 1] == 0:  # q = 0: the first bin that holds anything
+        upper += 1
+    within = (q - below[upper - 1]) / (below[upper] - below[upper - 1])
+    return float(edges[upper - 1] + within * (edges[upper] - edges[upper - 1]))

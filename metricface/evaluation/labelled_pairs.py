@@ -14,8 +14,8 @@ from metricface.evaluation.embeddings import Embeddings, embedding_matrix
 from metricface.types import Labels, label_array
 
 
-class ImpostorTile(NamedTuple):
-    """Distances of the samples ``rows`` to the samples ``columns``, and which are impostors.
+class PairTile(NamedTuple):
+    """Distances of the samples ``rows`` to the samples ``columns``, and which pairs are meant.
 
     ``mask`` is None where all of them are, which is so for nearly every tile.
     """
@@ -26,7 +26,7 @@ class ImpostorTile(NamedTuple):
     mask: Tensor | None
 
     def pick(self, matrix: Tensor) -> Tensor:
-        """The entries of a matrix of this tile's shape that belong to impostor pairs, flat."""
+        """The entries of a matrix of this tile's shape of the pairs that are meant, flat."""
         return matrix.flatten() if self.mask is None else matrix[self.mask]
 
 
@@ -73,6 +73,8 @@ class LabelledPairs:
             raise ValueError(f"no two of the {len(x)} samples share an identity")
         if self.impostor_count == 0:
             raise ValueError(f"all {len(x)} samples are of one identity: there is no impostor")
+        #: Row number, in the embeddings as given, of each sample in the order of the tiles.
+        self.order = order
         self._rows, self._columns = distance.prepare(x[order.to(x.device)])
         self._codes = codes[order]
         # Sorted by identity, the impostors to the right of a row begin where its identity ends.
@@ -87,16 +89,19 @@ class LabelledPairs:
 
     def genuine(self) -> Tensor:
         """Distances of all pairs of one identity, ascending, ``[genuine_count]``."""
-        found = []
+        found = [tile.pick(tile.distances) for tile in self.genuine_tiles()]
+        return torch.cat(found).sort().values
+
+    def genuine_tiles(self) -> Iterator[PairTile]:
+        """Distances of all pairs of one identity, tile by tile."""
         for rows, columns in self._tiles(touching=True):
             same = self._codes[rows, None] == self._codes[None, columns]
             if rows == columns:
                 same = same.triu(diagonal=1)
             tile = self._distances(rows, columns)
-            found.append(tile[same.to(tile.device)])
-        return torch.cat(found).sort().values
+            yield PairTile(rows, columns, tile, same.to(tile.device))
 
-    def impostors(self) -> Iterator[ImpostorTile]:
+    def impostors(self) -> Iterator[PairTile]:
         """Distances of all pairs of two identities, tile by tile."""
         for rows, columns in self._tiles(touching=False):
             tile = self._distances(rows, columns)
@@ -106,9 +111,9 @@ class LabelledPairs:
                 mask = (self._codes[rows, None] < self._codes[None, columns]).to(tile.device)
                 if not mask.any():
                     continue
-            yield ImpostorTile(rows, columns, tile, mask)
+            yield PairTile(rows, columns, tile, mask)
 
-    def ordinals(self, tile: ImpostorTile) -> Tensor:
+    def ordinals(self, tile: PairTile) -> Tensor:
         """The numbers of a tile's impostor pairs among all, in row order, whatever the block.
 
         Returns:

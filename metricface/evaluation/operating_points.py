@@ -112,6 +112,24 @@ class OperatingPoints:
         held = np.flatnonzero(self.impostor.sum(0) / total <= far)[-1]
         return float(self.genuine.sum(0)[held] / self.genuine_total.sum())
 
+    def validation_rates(self, far: float) -> tuple[Curve, Curve]:
+        """TAR and FAR on each fold at the threshold that holds the given FAR on the others.
+
+        Args:
+            far: what the largest threshold may not exceed on the other folds.
+
+        Returns:
+            TAR and FAR, each ``[folds]``.
+        """
+        others = self.impostor.sum(0) - self.impostor
+        total = self.impostor_total.sum() - self.impostor_total
+        held = (others <= far * total[:, None]).sum(axis=1) - 1  # counts ascend
+        fold = np.arange(len(held))
+        return (
+            self.genuine[fold, held] / self.genuine_total,
+            self.impostor[fold, held] / self.impostor_total,
+        )
+
     def fold_accuracies(self, *, balanced: bool) -> Curve:
         """Accuracy on each fold at the threshold that is best on the others, ``[folds]``."""
         all_genuine, all_impostor = self.genuine.sum(0), self.impostor.sum(0)

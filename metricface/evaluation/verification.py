@@ -31,6 +31,20 @@ Flags: TypeAlias = "Tensor | npt.NDArray[Any] | Sequence[bool]"
 
 
 @dataclass(frozen=True)
+class ValidationRate:
+    """VAL: the true accept rate where the threshold was set on other folds."""
+
+    mean: float
+    """Mean over the folds of the TAR at the threshold that holds the FAR on the other folds."""
+    std: float
+    """Standard deviation over the folds (divided by folds − 1)."""
+    sem: float
+    """Standard error of the mean: std / √folds."""
+    far: float
+    """The mean FAR that these thresholds gave on the folds themselves."""
+
+
+@dataclass(frozen=True)
 class Verification:
     """What :func:`verification` measured. A pair is accepted where its distance ≤ threshold."""
 
@@ -44,6 +58,8 @@ class Verification:
     """Distance of best accuracy on all pairs; −∞ where accepting nothing is best."""
     tar: dict[float, float]
     """TAR at each FAR asked for; NaN where there are too few impostor pairs to measure it."""
+    val: dict[float, ValidationRate]
+    """VAL at each FAR asked for, by folds; NaN where the other folds have too few impostors."""
     eer: float
     """Equal error rate: where FAR = 1 − TAR."""
     auc: float
@@ -78,7 +94,8 @@ def verification(
     std and sem speak of the threshold, not of other identities. Of thresholds that are equally
     good the smallest is taken; it is always the distance of a genuine pair.
 
-    TAR at a FAR is taken at the largest threshold whose FAR does not exceed it, over all pairs.
+    TAR at a FAR is taken at the largest threshold whose FAR does not exceed it, over all pairs;
+    VAL takes that threshold from the other folds, as FaceNet reports it.
     A FAR below 1 / (number of impostor pairs) cannot be told from 0: its TAR is NaN, with a
     warning. All figures are exact: impostor distances are counted between the genuine ones
     tile by tile and never kept, so memory is O(N·D + folds × genuine pairs + block²).
@@ -194,9 +211,9 @@ def _figures(points: OperatingPoints, fars: Sequence[float], *, balanced: bool) 
     accuracies = points.fold_accuracies(balanced=balanced)
     std = float(accuracies.std(ddof=1))
     impostor_pairs = int(points.impostor_total.sum())
-    tar = {}
+    tar, val = {}, {}
     for far in fars:
-        tar[far] = points.tar_at(far)
+        tar[far], val[far] = points.tar_at(far), _validation(points, far)
         if 1 / impostor_pairs > far:
             tar[far] = float("nan")
             warnings.warn(
@@ -211,9 +228,20 @@ def _figures(points: OperatingPoints, fars: Sequence[float], *, balanced: bool) 
         sem=std / len(accuracies) ** 0.5,
         threshold=points.best_threshold(balanced=balanced),
         tar=tar,
+        val=val,
         eer=equal_error_rate(roc),
         auc=area_under(roc),
         genuine_pairs=int(points.genuine_total.sum()),
         impostor_pairs=impostor_pairs,
         roc=roc,
     )
+
+
+def _validation(points: OperatingPoints, far: float) -> ValidationRate:
+    """VAL over the folds, or NaN where a threshold for the FAR cannot be found on the others."""
+    if far * (points.impostor_total.sum() - points.impostor_total.max()) < 1:
+        nan = float("nan")
+        return ValidationRate(nan, nan, nan, nan)
+    rates, fars = points.validation_rates(far)
+    std = float(rates.std(ddof=1))
+    return ValidationRate(float(rates.mean()), std, std / len(rates) ** 0.5, float(fars.mean()))

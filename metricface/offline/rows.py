@@ -40,21 +40,19 @@ class PreparedRows:
     """
 
     def __init__(self, embeddings: Embeddings, distance: Distance) -> None:
-        if not isinstance(embeddings, Tensor | np.ndarray):
-            kind = type(embeddings).__name__
-            raise TypeError(f"embeddings must be a tensor or array, got {kind}")
-        if embeddings.ndim != 2:
-            raise ValueError(
-                f"embeddings must have shape [rows, dim], got {tuple(embeddings.shape)}"
-            )
         if isinstance(embeddings, Tensor):
             self._source: Embeddings = embeddings.detach()
             floating = embeddings.is_floating_point()
-        else:
+        elif isinstance(embeddings, np.ndarray):
             self._source = embeddings
             floating = embeddings.dtype.kind == "f" and embeddings.dtype.itemsize <= 8
+        else:
+            raise TypeError(f"embeddings must be a tensor or array, got {type(embeddings)}")
         if not floating:
             raise TypeError(f"embeddings must be floating point, got {embeddings.dtype}")
+        if embeddings.ndim != 2:
+            shape = tuple(embeddings.shape)
+            raise ValueError(f"embeddings must have shape [rows, dim], got {shape}")
         self._distance = distance
         self._check_finite()
         step = max(1, len(self) // _CENTRING)
@@ -75,6 +73,15 @@ class PreparedRows:
         """
         return self._distance.prepare(self.raw(where), self._near_centre)[0]
 
+    def uncentred(self, where: slice | Tensor) -> Tensor:
+        """Some rows lifted and, where the distance says so, normalised, ``[b, D]``.
+
+        Args:
+            where: a slice, or row numbers (int64, not negative).
+        """
+        raw = self.raw(where)
+        return self._distance.prepare(raw, torch.zeros_like(self._near_centre[:1]))[0]
+
     def raw(self, where: slice | Tensor) -> Tensor:
         """Some rows as they are, ``[b, D]``; a memory-mapped array is read in the order stored.
 
@@ -82,7 +89,8 @@ class PreparedRows:
             where: a slice, or row numbers (int64, not negative).
         """
         if isinstance(self._source, Tensor):
-            return self._source[where.to(self._source.device) if isinstance(where, Tensor) else where]
+            here = where.to(self._source.device) if isinstance(where, Tensor) else where
+            return self._source[here]
         picked = self._source[where.cpu().numpy() if isinstance(where, Tensor) else where]
         # torch takes native, contiguous, writable arrays only; a memory map is none of these.
         native = picked.dtype.newbyteorder("=")

@@ -64,23 +64,25 @@ def search(
     one = torch.ones_like(norm)
     sign = -1 if farthest else 1
     left = torch.cat([-2 * query, one, norm], dim=1) * sign
-    best = [
-        _Best(part, k, like=query) for part in torch.split(anchors.to(rows.device), ANCHORS)
-    ]
+    best = [_Best(part, k, like=query) for part in torch.split(anchors.to(rows.device), ANCHORS)]
+    memory = left.new_empty(0)  # of one tile, for all: fresh pages each time cost a seventh
     for numbers in references:
         reference = rows[numbers]
         norm = reference.square().sum(dim=1, keepdim=True)
         right = torch.cat([reference, norm, torch.ones_like(norm)], dim=1).T
         columns = numbers.to(rows.device)
         for part, each in zip(torch.split(left, ANCHORS), best, strict=True):
-            tile = part @ right
+            size = len(part) * len(columns)
+            if len(memory) < size:
+                memory = part.new_empty(size)
+            tile = torch.mm(part, right, out=memory[:size].view(len(part), -1))
             hide(tile, each.anchors, columns)
             each.see(tile, columns)
     return torch.cat([each.numbers() for each in best])
 
 
 class _Best:
-    """The k smallest entries met so far in each row, and whose they are."""
+    """The k smallest entries met so far in each row, in no order, and whose they are."""
 
     def __init__(self, anchors: Tensor, k: int, like: Tensor) -> None:
         self.anchors = anchors
@@ -90,29 +92,33 @@ class _Best:
     def see(self, tile: Tensor, columns: Tensor) -> None:
         """Take what is smaller from another tile ``[b, w]`` with the numbers of its columns."""
         k = self._values.shape[1]
-        places = _candidates(tile, k)
+        places = _candidates(tile, k, self._values.amax(dim=1, keepdim=True))
         values = torch.cat([self._values, tile.gather(1, places)], dim=1)
-        numbers = torch.cat([self._numbers, columns[places]], dim=1)
-        self._values, kept = values.topk(k, dim=1, largest=False)
-        self._numbers = numbers.gather(1, kept)
+        self._values, kept = values.topk(k, dim=1, largest=False, sorted=False)
+        old = self._numbers.gather(1, kept.clamp(max=k - 1))
+        if places.shape[1]:
+            new = columns[places.gather(1, (kept - k).clamp_(min=0))]
+            old = new.where(kept >= k, old)
+        self._numbers = old
 
     def numbers(self) -> Tensor:
         """The numbers, smallest entry first; -1 where only hidden entries were met."""
-        return self._numbers.where(self._values < torch.inf, -1)
+        values, order = self._values.sort(dim=1)
+        return self._numbers.gather(1, order).where(values < torch.inf, -1)
 
 
-def _candidates(tile: Tensor, k: int) -> Tensor:
-    """Columns that hold the k smallest entries of each row, in no order, ``[b, c]``, c ≥ k."""
+def _candidates(tile: Tensor, k: int, bound: Tensor) -> Tensor:
+    """Columns that hold, of each row, the k smallest entries below its bound, ``[b, c]``."""
     rows, width = tile.shape
     folds = width // _FOLD
     if folds <= k:
         return torch.arange(width, device=tile.device).expand(rows, -1)
     # Folding columns far apart, not neighbours, is a minimum of whole vectors: several times
     # as fast, and the samples of one identity, often stored together, do not share a fold.
-    least = tile[:, : folds * _FOLD].view(rows, _FOLD, folds) if width == folds * _FOLD else (
-        tile[:, : folds * _FOLD].unflatten(1, (_FOLD, folds))
-    )
-    fold = least.amin(dim=1).topk(k, dim=1, largest=False, sorted=False).indices
+    least = tile[:, : folds * _FOLD].reshape(rows, _FOLD, folds).amin(dim=1)
+    # After a few tiles hardly a fold is below what is known, and few are looked into.
+    below = min(k, int((least < bound).sum(dim=1).max()))
+    fold = least.topk(below, dim=1, largest=False, sorted=False).indices
     within = torch.arange(_FOLD, device=tile.device) * folds
     inside = (fold[:, :, None] + within).flatten(1)
     rest = torch.arange(folds * _FOLD, width, device=tile.device).expand(rows, -1)

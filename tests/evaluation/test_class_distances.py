@@ -129,3 +129,16 @@ def test_bad_input_is_said(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         class_distances(x, labels, bins=bins)
+
+
+def test_quantiles_are_the_data_to_within_a_bin() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x, labels = torch.randn(120, 8, generator=generator), torch.arange(120) // 6
+    found = class_distances(x, labels, bins=400)
+    unit = torch.nn.functional.normalize(x.double()).numpy()
+    intra, inter = oracle.split_pairs(unit, labels.tolist(), normalize=False)
+    for q in (0.0, 0.01, 0.3, 0.5, 0.97, 1.0):
+        expected = (np.quantile(intra, q), np.quantile(inter, q))
+        assert found.quantiles(q) == pytest.approx(expected, abs=0.03)
+    with pytest.raises(ValueError, match="q must be from 0 to 1"):
+        found.quantiles(1.1)

@@ -193,3 +193,28 @@ def test_bad_arguments_are_said(
 ) -> None:
     with pytest.raises(error, match=message):
         verification(np.eye(4), **{"folds": 2, "fars": (1.0,), **arguments})  # type: ignore[arg-type]
+
+
+@settings(deadline=None, max_examples=60)
+@given(listed_pairs(), st.sampled_from([0.3, 0.5, 1.0]))
+def test_val_takes_its_threshold_from_the_other_folds(
+    case: tuple[list[int], list[bool], int], far: float
+) -> None:
+    distances, same, folds = case
+    x = np.sqrt(np.arange(7.0))[:, None]
+    pairs = [(0, d) for d in distances]
+    parts = [part.tolist() for part in np.array_split(np.arange(len(same)), folds)]
+    fewest = min(sum(not same[i] for i in range(len(same)) if i not in part) for part in parts)
+    assume(far * fewest >= 1)
+    found = verification(x, pairs=pairs, same=same, folds=folds, fars=(far,), distance=EXACT)
+    expected = oracle.validation_rates(distances, same, parts, far)
+    assert found.val[far].mean == pytest.approx(np.mean(expected))
+    assert found.val[far].std == pytest.approx(np.std(expected, ddof=1), abs=1e-12)
+    assert found.val[far].sem == pytest.approx(found.val[far].std / math.sqrt(folds))
+
+
+def test_val_is_nan_where_the_other_folds_cannot_tell() -> None:
+    x, labels = np.random.default_rng(0).normal(size=(20, 3)), np.arange(20) // 2
+    found = verification(x, labels, folds=2, fars=(0.008,))
+    assert not math.isnan(found.tar[0.008])
+    assert math.isnan(found.val[0.008].mean)

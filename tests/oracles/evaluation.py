@@ -110,3 +110,71 @@ def retrieval(
         averages.append(sum(gained) / relevant)
     mean = {k: float(np.mean(values)) for k, values in recall.items()}
     return mean, float(np.mean(precisions)), float(np.mean(averages)), len(precisions)
+
+
+def validation_rates(
+    distances: Sequence[float],
+    same: Sequence[bool],
+    folds: Sequence[Sequence[int]],
+    far: float,
+) -> list[float]:
+    """TAR on each fold at the largest threshold whose FAR on the others does not exceed the target.
+
+    Between two distances met nothing changes, so only those are tried.
+    """
+    result = []
+    for number, held_out in enumerate(folds):
+        others = [i for k, fold in enumerate(folds) if k != number for i in fold]
+        impostors = [distances[i] for i in others if not same[i]]
+        tried = [-math.inf, *distances]
+        held = [t for t in tried if sum(d <= t for d in impostors) / len(impostors) <= far]
+        genuine = [distances[i] for i in held_out if same[i]]
+        result.append(sum(d <= max(held) for d in genuine) / len(genuine))
+    return result
+
+
+def identification_ranks(
+    gallery: Matrix,
+    people: Sequence[Hashable],
+    probes: Matrix,
+    own: Sequence[Hashable],
+) -> tuple[list[int], list[float], list[float]]:
+    """Rank of each mated probe, its nearest distance, and that of each unmated probe.
+
+    A person stands at their nearest picture; who is as near as the mate ranks before it.
+    """
+    ranks, nearest, strangers = [], [], []
+    for probe, name in zip(probes, own, strict=True):
+        stands: dict[Hashable, float] = {}
+        for row, person in zip(gallery, people, strict=True):
+            d = squared_distance(probe, row, normalize=False)
+            stands[person] = min(d, stands.get(person, math.inf))
+        if name in stands:
+            ranks.append(1 + sum(stands[p] <= stands[name] for p in stands if p != name))
+            nearest.append(min(stands.values()))
+        else:
+            strangers.append(min(stands.values()))
+    return ranks, nearest, strangers
+
+
+def b_cubed(assignment: Sequence[Hashable], labels: Sequence[Hashable]) -> tuple[float, float]:
+    """Precision and recall of each sample's cluster, averaged over the samples."""
+    count = len(labels)
+    precision, recall = [], []
+    for i in range(count):
+        cluster = {j for j in range(count) if assignment[j] == assignment[i]}
+        identity = {j for j in range(count) if labels[j] == labels[i]}
+        precision.append(len(cluster & identity) / len(cluster))
+        recall.append(len(cluster & identity) / len(identity))
+    return sum(precision) / count, sum(recall) / count
+
+
+def pair_agreement(
+    assignment: Sequence[Hashable], labels: Sequence[Hashable]
+) -> tuple[float, float]:
+    """Precision and recall over pairs of samples; 1 of nothing."""
+    pairs = list(combinations(range(len(labels)), 2))
+    together = [(i, j) for i, j in pairs if assignment[i] == assignment[j]]
+    belong = [(i, j) for i, j in pairs if labels[i] == labels[j]]
+    both = len(set(together) & set(belong))
+    return (both / len(together) if together else 1.0, both / len(belong) if belong else 1.0)

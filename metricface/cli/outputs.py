@@ -1,0 +1,98 @@
+"""Files written whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def check_folders(*files: Path | None) -> None:
+    """Raise before a long computation if its result could not be written.
+
+    Args:
+        *files: what is to be written; None is passed over.
+
+    Raises:
+        ValueError: a folder does not exist (it is named).
+    """
+    for file in files:
+        if file is not None and not file.absolute().parent.is_dir():
+            raise ValueError(f"{file} cannot be written: there is no folder {file.parent}")
+
+
+def write_whole(file: Path, fill: Callable[[Path], object]) -> None:
+    """Write under a temporary name in the same folder, then rename.
+
+    Args:
+        file: what to write; its folder must exist.
+        fill: writes the content to the path it is given.
+
+    Raises:
+        OSError: the folder is missing or full; what was there before stays.
+    """
+    part = file.with_name(f".{file.stem}.part{file.suffix}")
+    try:
+        fill(part)
+        os.replace(part, file)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_json(file: Path, report: dict[str, Any]) -> None:
+    """A report as JSON, in which what is not known is null."""
+    text = json.dumps(_plain(report), indent=2, allow_nan=False) + "\n"
+    write_whole(file, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def write_csv(file: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table as CSV."""
+
+    def fill(part: Path) -> None:
+        with part.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(header)
+            writer.writerows(rows)
+
+    write_whole(file, fill)
+
+
+def write_picture(file: Path, draw: Callable[[Axes], object], *, size: tuple[float, float]) -> None:
+    """A picture in the format of the file's ending.
+
+    Args:
+        file: such as ``roc.png``.
+        draw: draws on the Axes it is given.
+        size: in inches.
+
+    Raises:
+        ImportError: matplotlib is missing.
+        ValueError: a format that matplotlib does not know.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError(
+            f"drawing {file} needs matplotlib: pip install 'metricface[plots]'"
+        ) from error
+    figure = Figure(figsize=size, layout="constrained")
+    draw(figure.subplots())
+    write_whole(file, lambda part: figure.savefig(part, dpi=130))
+
+
+def _plain(value: Any) -> Any:
+    """Numbers that JSON has no word for as null, keys as strings."""
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,121 @@
+"""What a training step did: how much was mined, how far apart, how hard, and collapse."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Literal
+
+from torch import Tensor
+
+from metricface.diagnostics.collapse import CollapseWatch
+from metricface.diagnostics.logs import Log
+from metricface.diagnostics.measured_step import MeasuredStep
+from metricface.distances import Distance, SquaredEuclidean
+from metricface.types import Pairs, Triplets
+
+
+class BatchMonitor:
+    """Watches embeddings, mined indices and loss of every step, without making the device wait.
+
+    What is measured stays on the device until the next step (or :meth:`flush`), when it has
+    long been computed; then it is given to the logs as one flat dict of floats:
+
+    - ``step``, ``loss``; ``positives`` and ``negatives``, the number of pairs mined;
+    - ``active``: share of triplets with ``D(a,p) − D(a,n) + margin > 0`` (for
+      :class:`Pairs`, of negative pairs with ``D < margin``);
+    - ``positive_q05`` … ``negative_q95``: quantiles of the mined distances; NaN where none;
+    - ``norm_mean``, ``norm_std`` of the embeddings as they arrive, and ``spread``, their mean
+      distance to the batch's mean once normalised as the distance says;
+    - ``gradient_share``: ``(Σ‖g‖)² / (B·Σ‖g‖²)`` of the gradients of the B embeddings: 1 where
+      all samples pull alike, 1/B where one pulls alone; NaN before a backward pass;
+    - ``collapse``: 1 where embeddings contract to a point, else 0.
+
+    **Collapse.** Where all distances are equal a hinge loss equals its margin (softplus: log 2).
+    It is flagged when over ``window`` steps the loss stays within ``tolerance`` of that value
+    while the spread falls below half of what it was at the start of training.
+    :attr:`explanation` then says so in one line, which is also warned of once.
+
+    Args:
+        *logs: callables that take the dict.
+        margin: of the loss, in the units of the distance, or ``"soft"``.
+        distance: that of the loss.
+        every: measure one step in so many.
+        window: steps over which the loss has to stay.
+        tolerance: how near to the margin, as a share of it.
+
+    Raises:
+        ValueError: every or window below 1, margin or tolerance not above 0.
+
+    Example:
+        >>> import torch
+        >>> records = []
+        >>> monitor = BatchMonitor(records.append, margin=0.2)
+        >>> x = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]], requires_grad=True)
+        >>> one = torch.tensor([0])
+        >>> monitor(x, Triplets(one, one + 1, one + 2), torch.tensor(0.0))
+        >>> monitor.flush()
+        >>> round(records[0]["positive_q50"], 3), records[0]["active"]
+        (0.8, 0.0)
+
+    Reference:
+        Hermans et al., "In Defense of the Triplet Loss" (2017), section 4.2 and appendix D.
+    """
+
+    def __init__(
+        self,
+        *logs: Log,
+        margin: float | Literal["soft"] = 0.2,
+        distance: Distance | None = None,
+        every: int = 1,
+        window: int = 50,
+        tolerance: float = 0.1,
+    ) -> None:
+        if every < 1 or window < 1:
+            raise ValueError(f"every and window must be at least 1, got {every} and {window}")
+        if isinstance(margin, str) and margin != "soft":
+            raise ValueError(f"margin must be a number or 'soft', got {margin!r}")
+        if (margin != "soft" and not margin > 0) or not tolerance > 0:
+            raise ValueError(f"margin and tolerance must be above 0, got {margin}, {tolerance}")
+        self.margin, self.every = margin, every
+        self.distance = SquaredEuclidean() if distance is None else distance
+        #: The latest reason why ``collapse`` is 1, or None.
+        self.explanation: str | None = None
+        self.step = 0
+        self._logs, self._pending = logs, list[MeasuredStep]()
+        self._collapse = CollapseWatch(margin, window, tolerance)
+
+    def __call__(
+        self, embeddings: Tensor, indices: Triplets | Pairs | Sequence[Tensor], loss: Tensor
+    ) -> None:
+        """Take note of a step; best called between the loss and its backward pass.
+
+        Args:
+            embeddings: what the loss was given ``[B, D]``; if it requires a gradient, that is
+                looked at as it passes.
+            indices: what was mined: 3 or 4 index vectors.
+            loss: scalar.
+
+        Raises:
+            ValueError: another number of index vectors.
+        """
+        self.flush()
+        self.step += 1
+        if (self.step - 1) % self.every:
+            return
+        if len(indices) not in (3, 4):
+            raise ValueError(f"indices must be 3 or 4 index vectors, got {len(indices)}")
+        step = MeasuredStep(self.step, embeddings, indices, loss, self.distance, self.margin)
+        self._pending.append(step)
+
+    def flush(self) -> None:
+        """Hand the last step to the logs; call it once more when training ends."""
+        while self._pending:
+            record = self._pending.pop().record()
+            explanation = self._collapse.see(record["loss"], record["spread"])
+            record["collapse"] = float(explanation is not None)
+            if explanation is not None and self.explanation is None:
+                warnings.warn(f"step {int(record['step'])}: {explanation}", stacklevel=3)
+            self.explanation = explanation
+            for log in self._logs:
+                log(record)

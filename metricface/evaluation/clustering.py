@@ -1,0 +1,213 @@
+"""Clustering: how well people are found whom nobody has named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.sparse import csr_matrix
+
+from metricface.distances import Distance
+from metricface.evaluation.embeddings import DISTANCE, Embeddings, embedding_matrix
+from metricface.types import Labels, label_array
+
+Method: TypeAlias = Literal["dbscan", "agglomerative", "kmeans"]
+"""Which of scikit-learn's algorithms groups the embeddings."""
+
+_BLOCK = 1024
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far a grouping repeats the identities; F is the harmonic mean of the two."""
+
+    precision: float
+    """Share of what was put together that belongs together."""
+    recall: float
+    """Share of what belongs together that was put together."""
+    f: float
+    """2·precision·recall / (precision + recall)."""
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """What :func:`clustering` or :func:`cluster_scores` measured."""
+
+    clusters: int
+    """Number of clusters; with DBSCAN, noise is a cluster of its own for each sample."""
+    nmi: float
+    """Normalised mutual information (arithmetic mean of the entropies), 0 to 1."""
+    b_cubed: Agreement
+    """Mean over the samples of the agreement of their own cluster."""
+    pairwise: Agreement
+    """Agreement over all pairs of samples; 1 where there is no pair to be wrong about."""
+    assignment: npt.NDArray[np.int64] = field(repr=False, compare=False)
+    """Number of the cluster of each sample, ``[N]``."""
+
+
+def clustering(
+    embeddings: Embeddings,
+    labels: Labels,
+    *,
+    method: Method = "dbscan",
+    threshold: float | None = None,
+    clusters: int | None = None,
+    min_samples: int = 2,
+    distance: Distance = DISTANCE,
+    seed: int = 0,
+) -> Clustering:
+    """Group embeddings without their labels, and compare the groups with the labels.
+
+    FaceNet's claim is that one threshold serves verification, recognition and clustering: pass
+    the ``threshold`` that :func:`verification` found, on other identities.
+
+    DBSCAN stores the pairs within the threshold; agglomerative clustering (average linkage) needs
+    all N² distances at once and is for some thousands of samples.
+
+    Args:
+        embeddings: floating ``[N, D]``.
+        labels: one identity per row, used for the scores only.
+        method: ``"dbscan"`` and ``"agglomerative"`` join what is within a threshold,
+            ``"kmeans"`` makes a number of clusters.
+        threshold: distance up to which samples are neighbours; not for k-means.
+        clusters: how many, for k-means; None: as many as there are identities.
+        min_samples: of DBSCAN: neighbours, itself included, that make a sample a core.
+        distance: what the threshold is measured in.
+        seed: of k-means.
+
+    Returns:
+        Scores and the assignment.
+
+    Raises:
+        ValueError: a threshold missing, misplaced or negative; bad embeddings or label count.
+        TypeError: embeddings that are not floating.
+        ImportError: scikit-learn is missing.
+
+    Example:
+        >>> x = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]])
+        >>> clustering(x, ["anna", "anna", "ben"], threshold=0.5).b_cubed.f
+        1.0
+
+    Reference:
+        Schroff et al., "FaceNet", CVPR 2015, section 5.8.
+    """
+    if method not in get_args(Method):
+        raise ValueError(f"method must be 'dbscan', 'agglomerative' or 'kmeans', got {method!r}")
+    if (threshold is None) != (method == "kmeans"):
+        raise ValueError(f"method={method!r} came with threshold={threshold}")
+    if threshold is not None and not threshold >= 0:
+        raise ValueError(f"threshold must be at least 0, got {threshold}")
+    if clusters is not None and method != "kmeans":
+        raise ValueError(f"clusters is for method='kmeans', got method={method!r}")
+    cluster: Any = _sklearn("cluster")
+    x = embedding_matrix(embeddings)
+    known = label_array(labels)
+    if len(known) != len(x):
+        raise ValueError(f"{len(x)} embeddings came with {len(known)} labels")
+    if method == "dbscan":
+        near = _within(x, distance, float(threshold or 0.0))
+        model = cluster.DBSCAN(
+            eps=threshold or 1e-300, min_samples=min_samples, metric="precomputed"
+        )
+        found = _noise_apart(model.fit_predict(near))
+    elif method == "agglomerative":
+        # scikit-learn joins below its threshold, here as everywhere it belongs to what is near
+        above = np.nextafter(float(threshold or 0.0), np.inf)
+        model = cluster.AgglomerativeClustering(
+            n_clusters=None, distance_threshold=above, metric="precomputed", linkage="average"
+        )
+        found = model.fit_predict(distance.pairwise(x).cpu().numpy())
+    else:
+        wanted = len(np.unique(known)) if clusters is None else clusters
+        rows = distance.prepare(x)[0].cpu().numpy()
+        found = cluster.KMeans(wanted, random_state=seed, n_init=4).fit_predict(rows)
+    return cluster_scores(found, known)
+
+
+def cluster_scores(assignment: Labels, labels: Labels) -> Clustering:
+    """NMI, B-cubed and pairwise agreement of any grouping with the identities.
+
+    With n_ij samples of identity j in cluster i, of sizes a_i and b_j::
+
+        B³ precision = (1/N) Σ n_ij² / a_i        B³ recall = (1/N) Σ n_ij² / b_j
+        pairwise precision = Σ C(n_ij, 2) / Σ C(a_i, 2),  recall = Σ C(n_ij, 2) / Σ C(b_j, 2)
+
+    Args:
+        assignment: the cluster of each sample ``[N]``, integers or strings.
+        labels: its identity ``[N]``.
+
+    Raises:
+        ValueError: no samples, or two numbers of them.
+        ImportError: scikit-learn is missing.
+
+    Example:
+        >>> cluster_scores([0, 0, 1, 1], ["anna", "anna", "anna", "ben"]).pairwise
+        Agreement(precision=0.5, recall=0.3333333333333333, f=0.4)
+
+    Reference:
+        Amigó et al., "A comparison of extrinsic clustering evaluation metrics" (2009).
+    """
+    groups, own = np.unique(label_array(assignment, "assignment"), return_inverse=True)
+    names, known = np.unique(label_array(labels), return_inverse=True)
+    if len(own) != len(known):
+        raise ValueError(f"{len(own)} assignments came with {len(known)} labels")
+    if len(own) == 0:
+        raise ValueError("there is no sample to score")
+    ones = np.ones(len(own), dtype=np.int64)
+    both = csr_matrix((ones, (own, known)), shape=(len(groups), len(names))).tocoo()
+    shared = both.data.astype(np.float64)
+    in_group, in_identity = np.bincount(own)[both.row], np.bincount(known)[both.col]
+    pairs = [
+        int((n * (n - 1) // 2).sum()) for n in (both.data, np.bincount(own), np.bincount(known))
+    ]
+    return Clustering(
+        clusters=len(groups),
+        nmi=float(_sklearn("metrics").normalized_mutual_info_score(known, own)),
+        b_cubed=_agreement(
+            float((shared**2 / in_group).sum() / len(own)),
+            float((shared**2 / in_identity).sum() / len(own)),
+        ),
+        pairwise=_agreement(
+            pairs[0] / pairs[1] if pairs[1] else 1.0, pairs[0] / pairs[2] if pairs[2] else 1.0
+        ),
+        assignment=own.astype(np.int64),
+    )
+
+
+def _agreement(precision: float, recall: float) -> Agreement:
+    total = precision + recall
+    return Agreement(precision, recall, 2 * precision * recall / total if total else 0.0)
+
+
+def _within(x: torch.Tensor, distance: Distance, threshold: float) -> csr_matrix:
+    """Distances of the pairs within a threshold, sparse, found tile by tile."""
+    query, reference = distance.prepare(x)
+    found = []
+    for start in range(0, len(x), _BLOCK):
+        tile = distance.block(query[start : start + _BLOCK], reference)
+        row, column = (tile <= threshold).nonzero(as_tuple=True)
+        found.append([(row + start).cpu(), column.cpu(), tile[row, column].double().cpu()])
+    rows, columns, values = (torch.cat(part).numpy() for part in zip(*found, strict=True))
+    # A stored zero would be dropped as if it were far: the least positive number is as near.
+    nonzero = np.where(values > 0, values, np.nextafter(0, 1))
+    return csr_matrix((nonzero, (rows, columns)), shape=(len(x), len(x)))
+
+
+def _noise_apart(found: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Every noise sample (-1) as a cluster of its own."""
+    noise = found < 0
+    return np.where(noise, found.max(initial=-1) + noise.cumsum(), found).astype(np.int64)
+
+
+def _sklearn(module: str) -> Any:
+    try:
+        import sklearn.cluster
+        import sklearn.metrics
+    except ImportError as error:
+        raise ImportError(
+            "clustering needs scikit-learn: pip install 'metricface[evaluation]'"
+        ) from error
+    return getattr(sklearn, module)

@@ -1,0 +1,136 @@
+"""Which impostors may be mined for which anchor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from metricface.distances import Distance
+from metricface.identities import Matches
+from metricface.offline.neighbours import Neighbours
+from metricface.offline.rows import PreparedRows
+from metricface.types import Labels, label_array
+
+
+def identity_codes(labels: Labels, count: int) -> Tensor:
+    """The number of each sample's identity in the sorted order of the labels, int64 ``[N]``.
+
+    Args:
+        labels: integers or strings.
+        count: how many there have to be.
+
+    Raises:
+        ValueError: another number of labels.
+
+    Example:
+        >>> identity_codes(["ben", "anna", "ben"], 3)
+        tensor([1, 0, 1])
+    """
+    identities = label_array(labels)
+    if len(identities) != count:
+        raise ValueError(f"{count} embeddings came with {len(identities)} labels")
+    return torch.from_numpy(np.unique(identities, return_inverse=True)[1].astype(np.int64))
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Another identity, and a distance within what is allowed for the anchor.
+
+    Attributes:
+        codes: number of each sample's identity ``[N]``.
+        distance: what the bounds are measured in.
+        lower: an impostor nearer than this is passed over, ``[N]``; None: no bound.
+        upper: nor is one as far as this taken, ``[N]``; None: no bound.
+    """
+
+    codes: Tensor
+    distance: Distance
+    lower: Tensor | None = None
+    upper: Tensor | None = None
+
+    def hide(self, squared: Tensor, anchors: Tensor, columns: Tensor) -> None:
+        """Overwrite with infinity who is of the anchor's identity, or too near, in a tile."""
+        codes = self.codes.to(squared.device)
+        if self.lower is not None:
+            bound = self.lower.to(squared.device)[anchors, None]
+            near = self.distance.from_squared(squared.clamp(min=0)) < bound
+            squared.masked_fill_(near, torch.inf)
+        Matches(codes[anchors], codes[columns]).block().hide_(squared)
+
+    def allowed(self, found: Tensor, anchors: Tensor, squared: Tensor) -> Tensor:
+        """Which of the found ``[b, n]`` (-1: none) are of another identity and not too near."""
+        answer = (found >= 0) & (self.codes[found.clamp(min=0)] != self.codes[anchors, None])
+        if self.lower is not None:
+            far = self.distance.from_squared(squared.clamp(min=0)) >= self.lower[anchors, None]
+            answer &= far
+        return answer
+
+    def beyond(self, anchors: Tensor, squared: Tensor) -> Tensor:
+        """Whether the last column of ascending distances ``[b, n]`` is past the upper bound."""
+        if self.upper is None:
+            return torch.zeros(len(anchors), dtype=torch.bool)
+        return self.distance.from_squared(squared[:, -1].clamp(min=0)) >= self.upper[anchors]
+
+    def bounded(self, found: Neighbours, anchors: Tensor) -> Neighbours:
+        """Only what is within the bounds, closed up at the front of each row."""
+        distances = torch.from_numpy(found.distances)
+        within = torch.from_numpy(found.indices >= 0)
+        if self.lower is not None:
+            within &= distances >= self.lower[anchors, None]
+        if self.upper is not None:
+            within &= distances < self.upper[anchors, None]
+        order = (~within).int().argsort(dim=1, stable=True)
+        kept = within.gather(1, order)
+        indices = torch.from_numpy(found.indices).gather(1, order)
+        return Neighbours(
+            distances.gather(1, order).where(kept, torch.inf).numpy(),
+            indices.where(kept, -1).numpy(),
+        )
+
+
+_PAIRS = 1 << 17  # measured together
+
+
+def measured(
+    rows: PreparedRows,
+    anchors: Tensor,
+    found: Tensor,
+    distance: Distance,
+    *,
+    farthest: bool = False,
+) -> Neighbours:
+    """Exact distances of what was found by a product, in their order; ties by row number.
+
+    Args:
+        rows: all samples.
+        anchors: row numbers ``[A]``.
+        found: row numbers ``[A, k]``, -1 where there is none.
+        distance: what is measured.
+        farthest: farthest first.
+
+    Example:
+        >>> from metricface.distances import Euclidean
+        >>> rows = PreparedRows(np.array([[0.0], [1.0], [5.0]]), Euclidean(normalize=False))
+        >>> found = torch.tensor([[2, 1]])
+        >>> measured(rows, torch.tensor([0]), found, Euclidean(normalize=False)).distances
+        array([[1., 5.]])
+    """
+    k = found.shape[1]
+    worst = -torch.inf if farthest else torch.inf
+    parts = []
+    for some in torch.split(torch.arange(len(anchors)), max(1, _PAIRS // max(1, k))):
+        mine = found[some].cpu()
+        mine = mine.sort(dim=1).values
+        x = rows.raw(anchors[some]).repeat_interleave(k, dim=0)
+        values = distance.paired(x, rows.raw(mine.flatten().clamp(min=0))).view(-1, k).cpu()
+        values = values.where(mine >= 0, worst)
+        values, order = values.sort(dim=1, descending=farthest, stable=True)
+        parts.append((values, mine.gather(1, order)))
+    if not parts:
+        empty = torch.empty(0, k, dtype=rows.dtype)
+        parts.append((empty, empty.long()))
+    distances, indices = (torch.cat(column) for column in zip(*parts, strict=True))
+    return Neighbours(distances.numpy(), indices.numpy())

@@ -1,0 +1,96 @@
+"""FaceNet's offline mining: the hardest pairs of the whole set."""
+
+from __future__ import annotations
+
+import torch
+
+from metricface.distances import Distance, SquaredEuclidean
+from metricface.offline.candidates import identity_codes
+from metricface.offline.impostors import Index, nearest_impostors
+from metricface.offline.neighbours import Neighbours
+from metricface.offline.positives import positives as positives_of
+from metricface.offline.rows import Embeddings, PreparedRows
+from metricface.types import Labels, Pairs
+
+
+def hard_pairs(
+    embeddings: Embeddings,
+    labels: Labels,
+    *,
+    positives: int = 1,
+    negatives: int = 1,
+    index: Index = "exact",
+    distance: Distance | None = None,
+    near_duplicate: float | None = None,
+    margin: tuple[float, float] | None = None,
+    effort: int | None = None,
+    progress: bool = False,
+) -> Pairs:
+    """The hardest positives and negatives of every sample, over the whole set.
+
+    ::
+
+        positive = argmax D(a, p),    negative = argmin D(a, n)
+
+    FaceNet did this every n steps on a subset, with the latest checkpoint. Index tuples count
+    rows of the embeddings; :func:`metricface.types.as_triplets` joins them on their anchors.
+
+    Args:
+        embeddings: floating ``[N, D]``; may be memory-mapped.
+        labels: one identity per row; integers or strings.
+        positives: how many of each anchor's farthest positives, at least 1.
+        negatives: how many of its nearest negatives, at least 1.
+        index: how negatives are sought; positives are always exact.
+        distance: what is measured; squared Euclidean of normalised embeddings if None.
+        near_duplicate: as in :func:`nearest_impostors`.
+        margin: as in :func:`nearest_impostors`.
+        effort: as in :func:`nearest_impostors`.
+        progress: show a bar; needs tqdm.
+
+    Returns:
+        Pairs by anchor, the hardest of each first. Anchors without positives have negative pairs
+        only.
+
+    Raises:
+        ValueError: counts below 1, and as :func:`nearest_impostors`.
+        TypeError: as :func:`nearest_impostors`.
+        ImportError: FAISS or tqdm is wanted and missing.
+
+    Example:
+        >>> import numpy as np
+        >>> from metricface.types import as_triplets
+        >>> x = np.array([[1.0, 0.0], [0.9, 0.1], [0.8, 0.3]])
+        >>> as_triplets(hard_pairs(x, ["anna", "anna", "ben"])).negative
+        tensor([2, 2])
+
+    Reference:
+        Schroff et al., "FaceNet", CVPR 2015, section 3.2.
+    """
+    if positives < 1 or negatives < 1:
+        raise ValueError(
+            f"positives and negatives must be at least 1, got {positives} and {negatives}"
+        )
+    distance = SquaredEuclidean() if distance is None else distance
+    impostors = nearest_impostors(
+        embeddings,
+        labels,
+        negatives,
+        index=index,
+        distance=distance,
+        near_duplicate=near_duplicate,
+        margin=margin,
+        effort=effort,
+        progress=progress,
+    )
+    rows = PreparedRows(embeddings, distance)
+    codes = identity_codes(labels, len(rows))
+    everyone = torch.arange(len(rows))
+    own = positives_of(rows, codes, everyone, positives, distance, farthest=True, progress=progress)
+    return Pairs(*_listed(own), *_listed(impostors))
+
+
+def _listed(found: Neighbours) -> tuple[torch.Tensor, torch.Tensor]:
+    """Anchors and neighbours as two vectors, without the places that stayed empty."""
+    indices = torch.from_numpy(found.indices)
+    anchor, place = (indices >= 0).nonzero(as_tuple=True)
+    return anchor, indices[anchor, place]

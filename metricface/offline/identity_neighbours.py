@@ -1,0 +1,100 @@
+"""Which identities look alike: what a sampler of hard identities needs."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from metricface.distances import Distance, SquaredEuclidean
+from metricface.offline.candidates import identity_codes
+from metricface.offline.impostors import Index, nearest_impostors
+from metricface.offline.rows import Embeddings, PreparedRows
+from metricface.types import Labels
+
+By: TypeAlias = Literal["mean", "sample"]
+"""What stands for an identity: the mean of its embeddings, or a random one of them."""
+
+_READ = 1 << 16  # rows averaged together
+
+
+def identity_neighbours(
+    embeddings: Embeddings,
+    labels: Labels,
+    k: int,
+    *,
+    by: By = "mean",
+    index: Index = "exact",
+    distance: Distance | None = None,
+    effort: int | None = None,
+    seed: int = 0,
+    progress: bool = False,
+) -> npt.NDArray[np.int64]:
+    """The k identities that look most like each, as ``HardIdentitySampler`` takes them.
+
+    Args:
+        embeddings: floating ``[N, D]``; may be memory-mapped.
+        labels: one identity per row; integers or strings.
+        k: how many look-alikes, at least 1.
+        by: ``"mean"`` compares mean embeddings (normalised first where the distance does so),
+            ``"sample"`` one random sample of each identity, as Graph Sampling does.
+        index: how they are sought; see :func:`nearest_impostors`.
+        distance: what is measured; squared Euclidean of normalised embeddings if None.
+        effort: as in :func:`nearest_impostors`.
+        seed: of the random samples.
+        progress: show a bar; needs tqdm.
+
+    Returns:
+        int64 ``[C, k]``, nearest first; rows and entries are numbers of identities in the sorted
+        order of the labels; -1 where there are fewer than k others.
+
+    Raises:
+        ValueError: another ``by``, and as :func:`nearest_impostors`.
+        TypeError: as :func:`nearest_impostors`.
+        ImportError: FAISS or tqdm is wanted and missing.
+
+    Example:
+        >>> x = np.array([[1.0, 0.0], [0.0, 1.0], [0.9, 0.2], [0.1, 0.9]])
+        >>> identity_neighbours(x, ["anna", "ben", "carl", "dora"], 1).ravel()
+        array([2, 3, 0, 1])
+
+    Reference:
+        Liao, Shao: Graph Sampling Based Deep Metric Learning for Generalizable Person
+        Re-Identification (2022), section 3.
+    """
+    if by not in get_args(By):
+        raise ValueError(f"by must be 'mean' or 'sample', got {by!r}")
+    distance = SquaredEuclidean() if distance is None else distance
+    rows = PreparedRows(embeddings, distance)
+    codes = identity_codes(labels, len(rows))
+    if by == "mean":
+        stand_in = _means(rows, codes)
+    else:
+        shuffled = torch.from_numpy(np.random.default_rng(seed).permutation(len(rows)))
+        order = shuffled[codes[shuffled].argsort(stable=True)]
+        count = codes.bincount()
+        stand_in = rows.raw(order[count.cumsum(0) - count])
+    found = nearest_impostors(
+        stand_in,
+        torch.arange(len(stand_in)),
+        k,
+        index=index,
+        distance=distance,
+        effort=effort,
+        progress=progress,
+    )
+    return found.indices
+
+
+def _means(rows: PreparedRows, codes: Tensor) -> Tensor:
+    """Mean embedding of each identity, summed in float64, ``[C, D]``."""
+    count = codes.bincount()
+    total = torch.zeros(len(count), rows.dim, dtype=torch.float64, device=rows.device)
+    for start in range(0, len(rows), _READ):
+        part = slice(start, start + _READ)
+        total.index_add_(0, codes[part].to(rows.device), rows.uncentred(part).double())
+    mean: Tensor = (total / count[:, None].to(rows.device)).to(rows.dtype)
+    return mean

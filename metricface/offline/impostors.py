@@ -1,0 +1,170 @@
+"""For every sample, who of another identity looks most like it, over the whole set."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from metricface.distances import Distance, SquaredEuclidean
+from metricface.offline.approximate import approximate_search
+from metricface.offline.candidates import Candidates, identity_codes, measured
+from metricface.offline.neighbours import Neighbours
+from metricface.offline.positives import positives
+from metricface.offline.progress import with_progress
+from metricface.offline.rows import Embeddings, PreparedRows
+from metricface.offline.tile_search import REFERENCES, search
+from metricface.types import Labels
+
+Index: TypeAlias = Literal["exact", "ivf", "hnsw"]
+"""How neighbours are sought: all pairs, FAISS's inverted lists, or its navigable graph."""
+
+_BYTES_AT_ONCE = 64 * 2**20  # of anchors, between which every reference is read anew
+
+
+def nearest_impostors(
+    embeddings: Embeddings,
+    labels: Labels,
+    k: int,
+    *,
+    index: Index = "exact",
+    anchors: Labels | None = None,
+    distance: Distance | None = None,
+    near_duplicate: float | None = None,
+    margin: tuple[float, float] | None = None,
+    effort: int | None = None,
+    progress: bool = False,
+) -> Neighbours:
+    """The k nearest samples of other identities for every sample.
+
+    ``"exact"`` compares all pairs by matrix products on the embeddings' device. ``"ivf"`` and
+    ``"hnsw"`` are FAISS's approximate indexes; :meth:`Neighbours.recall` against an exact search
+    for a few ``anchors`` tells what they miss. The distances returned are exact with all three.
+
+    The very nearest impostors are often no impostors but the same picture, or the same person,
+    under two names. Two filters pass them over: ``near_duplicate``, one bound for all, and
+    ``margin=(lo, hi)``, by each anchor's nearest positive p::
+
+        D(a, p) + lo  ≤  D(a, n)  <  D(a, p) + hi
+
+    An anchor without positives has no such bounds. Embeddings are read a part at a time and may
+    be memory-mapped. Beside them and the answer, exact search needs about 300 MB whatever N is;
+    ivf also a float32 copy of the embeddings, hnsw that and 300 bytes for each sample.
+
+    Args:
+        embeddings: floating ``[N, D]``.
+        labels: one identity per row; integers or strings.
+        k: how many for each anchor, at least 1.
+        index: how they are sought.
+        anchors: row numbers for which to search ``[A]``; all rows if None.
+        distance: what is measured; squared Euclidean of normalised embeddings if None.
+        near_duplicate: impostors nearer than this are taken for the same picture.
+        margin: range beyond the nearest positive, ``lo < hi``. Differences as fine as float32
+            rounding (1e-6 of the squared norm) need float64 embeddings.
+        effort: cells visited (ivf, default a sixteenth of 4√N) or candidates kept (hnsw, default
+            128) for each anchor: more is slower and misses less.
+        progress: show a bar; needs tqdm.
+
+    Returns:
+        Distances and row numbers ``[A, k]``, nearest first; infinity and -1 where there are
+        fewer. An approximate search gives up on an anchor after 16,384 candidates.
+
+    Raises:
+        ValueError: k, margin, effort or anchors out of range, bad embeddings or label count.
+        TypeError: embeddings that are not floating, anchors that are not integers.
+        ImportError: FAISS or tqdm is wanted and missing.
+
+    Example:
+        >>> x = np.array([[1.0, 0.0], [0.9, 0.1], [0.8, 0.3], [0.0, 1.0]])
+        >>> nearest_impostors(x, ["anna", "anna", "ben", "carl"], 1).indices.ravel()
+        array([2, 2, 1, 2])
+    """
+    distance = SquaredEuclidean() if distance is None else distance
+    _check(k, index, margin, effort)
+    rows = PreparedRows(embeddings, distance)
+    codes = identity_codes(labels, len(rows))
+    chosen = _row_numbers(anchors, len(rows))
+    allowed = _candidates(rows, codes, chosen, distance, near_duplicate, margin, progress)
+    if index == "exact":
+        found = _exact(rows, chosen, k, allowed, progress=progress)
+    else:
+        found = approximate_search(
+            rows, chosen, k, allowed, index, effort=effort, progress=progress
+        )
+    return allowed.bounded(measured(rows, chosen, found, distance), chosen)
+
+
+def _exact(
+    rows: PreparedRows, anchors: Tensor, k: int, allowed: Candidates, *, progress: bool
+) -> Tensor:
+    """Every anchor against every row, by parts of both."""
+    if len(anchors) == 0:
+        return torch.empty(0, k, dtype=torch.int64)
+    at_once = max(1, _BYTES_AT_ONCE // (8 * max(rows.dim, k)))
+    parts = torch.split(anchors, at_once)
+    everyone = torch.split(torch.arange(len(rows)), REFERENCES)
+    found = [
+        search(
+            rows,
+            part,
+            with_progress(everyone, f"part {number} of {len(parts)}", shown=progress),
+            k,
+            allowed.hide,
+        ).cpu()
+        for number, part in enumerate(parts, 1)
+    ]
+    return torch.cat(found)
+
+
+def _candidates(
+    rows: PreparedRows,
+    codes: Tensor,
+    anchors: Tensor,
+    distance: Distance,
+    near_duplicate: float | None,
+    margin: tuple[float, float] | None,
+    progress: bool,  # noqa: FBT001  (private)
+) -> Candidates:
+    """Who may be mined, from the two filters."""
+    lower = upper = None
+    if near_duplicate is not None:
+        lower = torch.full((len(rows),), float(near_duplicate), dtype=torch.float64)
+    if margin is not None:
+        own = positives(rows, codes, anchors, 1, distance, farthest=False, progress=progress)
+        nearest = torch.full((len(rows),), torch.inf, dtype=torch.float64)
+        nearest[anchors] = torch.from_numpy(own.distances[:, 0]).double()
+        alone = nearest.isinf()
+        beyond = (nearest + margin[0]).where(~alone, -torch.inf)
+        lower = beyond if lower is None else torch.maximum(lower, beyond)
+        upper = nearest + margin[1]
+    return Candidates(codes, distance, lower, upper)
+
+
+def _row_numbers(anchors: Labels | None, count: int) -> Tensor:
+    if anchors is None:
+        return torch.arange(count)
+    chosen = np.asarray(anchors.cpu() if isinstance(anchors, Tensor) else anchors)
+    if chosen.size == 0:
+        return torch.empty(0, dtype=torch.int64)
+    if chosen.dtype.kind not in "iu" or chosen.ndim != 1:
+        raise TypeError(
+            f"anchors must be a vector of row numbers, got {chosen.dtype} {chosen.shape}"
+        )
+    if chosen.min() < 0 or chosen.max() >= count:
+        raise ValueError(
+            f"anchors must be rows of the {count} embeddings, got {chosen.min()} … {chosen.max()}"
+        )
+    return torch.from_numpy(chosen.astype(np.int64))
+
+
+def _check(k: int, index: Index, margin: tuple[float, float] | None, effort: int | None) -> None:
+    if k < 1:
+        raise ValueError(f"k must be at least 1, got {k}")
+    if index not in get_args(Index):
+        raise ValueError(f"index must be 'exact', 'ivf' or 'hnsw', got {index!r}")
+    if effort is not None and effort < 1:
+        raise ValueError(f"effort must be at least 1, got {effort}")
+    if margin is not None and not margin[0] < margin[1]:
+        raise ValueError(f"margin must be a range (lo, hi) with lo < hi, got {margin}")

@@ -1,0 +1,70 @@
+"""The nearest and farthest of each anchor's own identity."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from metricface.distances import Distance
+from metricface.offline.candidates import measured
+from metricface.offline.neighbours import Neighbours
+from metricface.offline.progress import with_progress
+from metricface.offline.rows import PreparedRows
+from metricface.offline.tile_search import REFERENCES, search
+
+_TOGETHER = 256  # anchors, whose identities lie side by side
+
+
+def positives(
+    rows: PreparedRows,
+    codes: Tensor,
+    anchors: Tensor,
+    k: int,
+    distance: Distance,
+    *,
+    farthest: bool,
+    progress: bool,
+) -> Neighbours:
+    """The k farthest (or nearest) samples of each anchor's identity, without itself.
+
+    Samples are taken in the order of their identities, so that those of some anchors are one
+    stretch; a large identity is met in parts.
+
+    Args:
+        rows: all samples.
+        codes: number of each sample's identity, int64 ``[N]``.
+        anchors: row numbers int64 ``[A]``.
+        k: how many.
+        distance: what is measured.
+        farthest: farthest first (the hardest positives); else nearest first.
+        progress: show a bar.
+
+    Example:
+        >>> import numpy as np
+        >>> from metricface.distances import Euclidean
+        >>> plain = Euclidean(normalize=False)
+        >>> rows = PreparedRows(np.array([[0.0], [1.0], [5.0]]), plain)
+        >>> codes, everyone = torch.tensor([0, 0, 0]), torch.arange(3)
+        >>> positives(rows, codes, everyone, 1, plain, farthest=True, progress=False).indices
+        array([[2],
+               [2],
+               [0]])
+    """
+    order = codes.argsort(stable=True)
+    ascending = codes[order]
+    device_codes = codes.to(rows.device)
+
+    def hide(tile: Tensor, of: Tensor, columns: Tensor) -> None:
+        other = device_codes[of, None] != device_codes[columns]
+        tile.masked_fill_(other | (of[:, None] == columns), torch.inf)
+
+    found = torch.full((len(anchors), k), -1)
+    by_identity = codes[anchors].argsort(stable=True)
+    parts = torch.split(by_identity, _TOGETHER)
+    for some in with_progress(parts, "positives", shown=progress):
+        first, last = codes[anchors[some[[0, -1]]]].tolist() if len(some) else (0, -1)
+        start = int(torch.searchsorted(ascending, first))
+        stop = int(torch.searchsorted(ascending, last, right=True))
+        stretch = torch.split(order[start:stop], REFERENCES)
+        found[some] = search(rows, anchors[some], iter(stretch), k, hide, farthest=farthest).cpu()
+    return measured(rows, anchors, found, distance, farthest=farthest)

@@ -1,0 +1,104 @@
+"""The picture of a model's worst mistakes: the images of the hardest pairs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from metricface.evaluation import HardestPairs
+from metricface.plots.palette import INTER, INTRA, axes_or_new
+from metricface.types import Labels, label_array
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def hardest_pairs_sheet(
+    images: Tensor | npt.NDArray[Any],
+    found: HardestPairs,
+    *,
+    labels: Labels | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Show the most alike impostors above the least alike genuine pairs, the two of each joined.
+
+    Args:
+        images: of all samples: ``[N, H, W]``, ``[N, 1, H, W]`` or ``[N, 3, H, W]``, in 0..1 or
+            uint8.
+        found: what :func:`metricface.evaluation.hardest_pairs` returned; its numbers are rows of
+            the images.
+        labels: names written under the images ``[N]``; None: none.
+        ax: where to draw; a new figure if None.
+
+    Returns:
+        The frameless host whose ``child_axes`` are the pairs: impostors first, then genuine.
+
+    Raises:
+        ImportError: matplotlib is missing.
+        ValueError: images of another shape, or fewer than the pairs speak of.
+
+    Example:
+        >>> from metricface.evaluation import hardest_pairs
+        >>> found = hardest_pairs(np.eye(4), [0, 0, 1, 1], count=2)
+        >>> sheet = hardest_pairs_sheet(np.zeros((4, 8, 8)), found)
+        >>> len(sheet.child_axes)
+        4
+    """
+    names = None if labels is None else label_array(labels).tolist()
+    last = int(max(found.impostors.max(initial=0), found.genuine.max(initial=0)))
+    if len(images) <= last or (names is not None and len(names) <= last):
+        raise ValueError(f"the pairs speak of row {last}, got {len(images)} images or their labels")
+    columns = max(len(found.impostors), len(found.genuine))
+    ax = axes_or_new(ax, width=max(3.0, 1.35 * columns), height=2.7)
+    ax.set_axis_off()
+    for bottom, pairs, distances, colour, title in (
+        (0.5, found.impostors, found.impostor_distances, INTER, "most alike impostors"),
+        (
+            0.0,
+            found.genuine,
+            found.genuine_distances,
+            INTRA,
+            "least alike pictures of one identity",
+        ),
+    ):
+        ax.text(
+            0,
+            bottom + 0.49,
+            title,
+            color=colour,
+            transform=ax.transAxes,
+            fontweight="bold",
+            va="top",
+            fontsize="small",
+        )
+        for number, (pair, value) in enumerate(zip(pairs.tolist(), distances, strict=True)):
+            place = (number / columns, bottom + 0.01, 0.96 / columns, 0.38)
+            panel = ax.inset_axes(place)
+            panel.imshow(
+                np.concatenate([_shown(images[i]) for i in pair], axis=1),
+                cmap="gray",
+                vmin=0,
+                vmax=1,
+            )
+            panel.set_xticks([])
+            panel.set_yticks([])
+            panel.spines[:].set(color=colour, linewidth=1.6)
+            panel.set_title(f"{value:.2f}", fontsize="x-small", pad=2)
+            if names is not None:
+                said = " · ".join(dict.fromkeys(str(names[i]) for i in pair))
+                panel.set_xlabel(said, fontsize="xx-small", labelpad=1)
+    return ax
+
+
+def _shown(image: Any) -> npt.NDArray[np.floating[Any]]:
+    """One image as matplotlib takes it, ``[H, W]`` or ``[H, W, 3]`` in 0..1."""
+    array = np.asarray(image.detach().cpu() if isinstance(image, Tensor) else image)
+    whole = array.dtype == np.uint8
+    if array.ndim == 3 and array.shape[0] in (1, 3):
+        array = array[0] if array.shape[0] == 1 else array.transpose(1, 2, 0)
+    elif array.ndim != 2:
+        raise ValueError(f"images must be [N, H, W] or [N, 1 or 3, H, W], got one of {array.shape}")
+    return array.astype(np.float32) / (255 if whole else 1)

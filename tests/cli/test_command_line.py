@@ -1,0 +1,241 @@
+"""The commands against the library; damaged files end in one sentence and leave nothing behind."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from metricface.cli import main
+from metricface.evaluation import class_distances, retrieval, verification
+from metricface.offline import nearest_impostors
+
+GENERATOR = np.random.default_rng(0)
+LABELS = np.arange(48) // 4
+X = (GENERATOR.normal(size=(12, 5))[LABELS] + 0.5 * GENERATOR.normal(size=(48, 5))).astype("f4")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", X)
+    np.save("y.npy", LABELS)
+    np.save("names.npy", np.array([f"p{label:02d}" for label in LABELS]))
+    np.savez("both.npz", embeddings=X, labels=LABELS)
+    table = pd.DataFrame(X, columns=[f"d{i}" for i in range(5)])
+    table.assign(label=[f"{label:03d}" for label in LABELS]).to_csv("both.csv", index=False)
+    table.assign(label=LABELS, name=[f"i{i}" for i in range(48)]).to_csv("named.csv", index=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        ["x.npy", "--labels", "y.npy"],
+        ["x.npy", "--labels", "names.npy"],
+        ["both.npz"],
+        ["both.csv"],
+    ],
+)
+def test_evaluate_writes_what_the_library_says(source: list[str], folder: Path) -> None:
+    options = ["--far", "0.1", "--k", "2", "--folds", "4", "--out", "r.json", "--roc", "r.png"]
+    assert main(["evaluate", *source, *options]) == 0
+    report = json.loads((folder / "r.json").read_text())
+    expected = verification(X, LABELS, folds=4, fars=(0.1,))
+    assert report["verification"]["accuracy"] == pytest.approx(expected.accuracy)
+    assert report["verification"]["tar"] == {"0.1": pytest.approx(expected.tar[0.1])}
+    assert report["verification"]["val"]["0.1"]["mean"] == pytest.approx(expected.val[0.1].mean)
+    near = retrieval(X, LABELS, ks=(2,))
+    assert report["retrieval"]["recall"] == {"2": pytest.approx(near.recall[2])}
+    assert (folder / "r.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_evaluate_takes_a_list_of_pairs(folder: Path) -> None:
+    pairs = [(i, i + 1) for i in range(40)]
+    rows = [("first", "second", "same")] + [
+        (f"i{i}", f"i{j}", int(LABELS[i] == LABELS[j])) for i, j in pairs
+    ]
+    with open("pairs.csv", "w", newline="") as stream:
+        csv.writer(stream).writerows(rows)
+    options = ["--folds", "4", "--far", "0.5", "--out", "r.json"]
+    assert main(["evaluate", "named.csv", "--pairs", "pairs.csv", *options]) == 0
+    same = [bool(LABELS[i] == LABELS[j]) for i, j in pairs]
+    expected = verification(X, pairs=pairs, same=same, folds=4, fars=(0.5,))
+    report = json.loads((folder / "r.json").read_text())
+    assert report["verification"]["accuracy"] == pytest.approx(expected.accuracy)
+    assert "retrieval" not in report
+
+
+def test_histogram_writes_counts_summary_and_picture(folder: Path) -> None:
+    options = ["--bins", "20", "--csv", "h.csv", "--png", "h.png", "--out", "h.json"]
+    assert main(["histogram", "both.npz", *options, "--distance", "cosine", "--log"]) == 0
+    from metricface.distances import Cosine
+
+    expected = class_distances(X, LABELS, bins=20, distance=Cosine())
+    table = pd.read_csv(folder / "h.csv")
+    assert table["intra"].tolist() == expected.intra.tolist()
+    assert table["inter"].tolist() == expected.inter.tolist()
+    np.testing.assert_allclose(table["from"], expected.edges[:-1])
+    report = json.loads((folder / "h.json").read_text())
+    assert report["d_prime"] == pytest.approx(expected.d_prime)
+    assert report["intra_quantiles"]["0.5"] == pytest.approx(expected.quantiles(0.5)[0])
+    assert (folder / "h.png").stat().st_size > 1000
+
+
+def test_mine_writes_the_neighbours(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--k", "3", "--out", "m.csv", "--index", "hnsw", "--effort", "48"]
+    assert main(["mine", "both.npz", *options, "--near-duplicate", "0.1"]) == 0
+    table = pd.read_csv(folder / "m.csv")
+    expected = nearest_impostors(X, LABELS, 3, near_duplicate=0.1)
+    assert table["impostor"].tolist() == expected.indices.ravel().tolist()
+    np.testing.assert_allclose(table["distance"], expected.distances.ravel(), rtol=1e-5)
+    assert table["anchor"].tolist() == np.repeat(range(48), 3).tolist()
+    assert "recall of 48 samples  1.0000" in capsys.readouterr().out
+
+
+def _damaged(folder: Path) -> None:
+    (folder / "cut.npy").write_bytes((folder / "x.npy").read_bytes()[:-7])
+    (folder / "cut.npz").write_bytes((folder / "both.npz").read_bytes()[:-30])
+    (folder / "empty.npy").write_bytes(b"")
+    (folder / "noise.npz").write_bytes(b"PK\x03\x04 nonsense")
+    np.save(folder / "pickled.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    bad = X.copy()
+    bad[17, 2] = np.nan
+    np.save(folder / "nan.npy", bad)
+    np.save(folder / "flat.npy", X.ravel())
+    np.save(folder / "whole.npy", LABELS[:, None])
+    np.save(folder / "short.npy", LABELS[:-1])
+    np.save(folder / "real.npy", LABELS + 0.5)
+    np.savez(folder / "only.npz", labels=LABELS)
+    lines = (folder / "both.csv").read_text().splitlines()
+    lines[6] = lines[6].replace(lines[6].split(",")[1], "oops")
+    (folder / "word.csv").write_text("\n".join(lines))
+    (folder / "ragged.csv").write_text("\n".join([*lines[:5], lines[5] + ",1,2"]))
+    (folder / "nocolumn.csv").write_text("d0,d1\n1,2\n3,4\n")
+    (folder / "x.txt").write_text("1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing.npy"], "missing.npy does not exist"),
+        (["."], ". must end in .npy"),
+        (["x.txt"], "x.txt must end in .npy, .npz, .csv or .parquet"),
+        (["cut.npy", "--labels", "y.npy"], "cut.npy is damaged or no .npy file"),
+        (["empty.npy", "--labels", "y.npy"], "empty.npy is damaged or no .npy file"),
+        (["cut.npz"], "cut.npz is damaged or no .npz file"),
+        (["noise.npz"], "noise.npz is damaged or no .npz file"),
+        (["pickled.npy", "--labels", "y.npy"], "pickled.npy is damaged or no .npy file"),
+        (["nan.npy", "--labels", "y.npy"], "nan.npy, row 17: NaN or infinity"),
+        (["flat.npy", "--labels", "y.npy"], "flat.npy must hold floating-point embeddings"),
+        (["whole.npy", "--labels", "y.npy"], "whole.npy must hold floating-point embeddings"),
+        (["x.npy", "--labels", "short.npy"], "48 embeddings but short.npy holds 47 labels"),
+        (["x.npy", "--labels", "real.npy"], "real.npy must hold one integer or string per row"),
+        (["x.npy"], "x.npy holds no labels: name a file"),
+        (["only.npz"], "only.npz holds no embeddings, only labels"),
+        (["word.csv"], "word.csv, row 5: column 'd1' is no number: 'oops'"),
+        (["ragged.csv"], "ragged.csv is damaged"),
+        (["nocolumn.csv"], "nocolumn.csv holds no labels"),
+        (["both.npz", "--distance", "manhattan"], "--distance must be squared, euclidean, cosine"),
+    ],
+)
+@pytest.mark.parametrize("command", ["evaluate", "histogram", "mine"])
+def test_damage_is_one_sentence_and_leaves_nothing(
+    command: str,
+    arguments: list[str],
+    message: str,
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _damaged(folder)
+    before = sorted(folder.iterdir())
+    assert main([command, *arguments, "--out", "out.json"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("metricface: ")
+    assert err.count("\n") == 1
+    assert message in err
+    assert sorted(folder.iterdir()) == before
+
+
+def test_a_missing_folder_is_said_before_the_work(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["mine", "both.npz", "--out", "nowhere/m.csv"]) == 1
+    assert "there is no folder nowhere" in capsys.readouterr().err
+
+
+def test_a_failed_picture_leaves_no_report(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(folder.iterdir())
+    options = ["--far", "0.1", "--roc", "r.xyz", "--out", "r.json"]
+    assert main(["evaluate", "both.npz", *options]) == 1
+    assert "xyz" in capsys.readouterr().err
+    assert sorted(folder.iterdir()) == before
+
+
+def test_pairs_that_do_not_fit_are_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("pairs.csv").write_text("first,second,same\ni0,i99,1\n")
+    assert main(["evaluate", "named.csv", "--pairs", "pairs.csv"]) == 1
+    assert "pair 0 needs 'i99', which has no embedding" in capsys.readouterr().err
+    assert main(["evaluate", "both.csv", "--pairs", "pairs.csv"]) == 1
+    assert "both.csv holds no names" in capsys.readouterr().err
+
+
+def test_a_far_out_of_reach_is_a_warning_and_null(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", "both.npz", "--far", "1e-6", "--out", "r.json"]) == 0
+    assert "metricface: warning: FAR 1e-06 needs" in capsys.readouterr().err
+    report = json.loads((folder / "r.json").read_text())
+    assert report["verification"]["tar"] == {"1e-06": None}
+
+
+def test_usage_errors_are_two(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["mine"]) == 2
+    assert main(["mine", "x.npy", "--out", "m.csv", "--k", "many"]) == 2
+    assert main(["bake"]) == 2
+    assert "bake" in capsys.readouterr().err
+
+
+def test_missing_packages_are_one_sentence(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    assert main(["histogram", "both.csv"]) == 1
+    assert "pip install 'metricface[tables]'" in capsys.readouterr().err
+    monkeypatch.undo()
+    monkeypatch.chdir(folder)
+    for engine in ("pyarrow", "fastparquet"):
+        monkeypatch.setitem(sys.modules, engine, None)
+    Path("x.parquet").write_bytes(b"PAR1")
+    assert main(["histogram", "x.parquet"]) == 1
+    assert "reading x.parquet needs pyarrow: pip install pyarrow" in capsys.readouterr().err
+    code = "import sys; sys.modules['typer'] = None; from metricface.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "metricface: the metricface command needs typer: " + (
+        "pip install 'metricface[cli]'\n"
+    )
+
+
+def test_parquet_is_read_as_the_csv_of_the_same_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    labels = np.repeat(np.arange(12), 3)
+    numbers = np.random.default_rng(0).normal(size=(36, 4)) + labels[:, None]
+    table = pd.DataFrame(numbers, columns=[f"e{i}" for i in range(4)]).assign(label=labels)
+    table.to_parquet("x.parquet")
+    table.to_csv("x.csv", index=False)
+    for name in ("parquet", "csv"):
+        assert main(["evaluate", f"x.{name}", "--out", f"{name}.json"]) == 0
+    found = [json.loads(Path(f"{name}.json").read_text()) for name in ("parquet", "csv")]
+    assert found[0]["retrieval"] == found[1]["retrieval"]
+    assert found[0]["retrieval"]["queries"] == 36

@@ -1,0 +1,184 @@
+"""What the monitor reports is what a plain computation finds, a step later."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+from unittest.mock import Mock
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from metricface.diagnostics import BatchMonitor, csv_log, tensorboard_log
+from metricface.diagnostics import measured_step as measured_module
+from metricface.distances import Euclidean
+from metricface.miners import BatchAllMiner, MultiSimilarityMiner
+from metricface.types import Pairs, Triplets
+
+Records = list[dict[str, float]]
+
+
+def _batch(seed: int = 0) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(24, 5, generator=generator), torch.arange(24) // 4
+
+
+def _euclidean(x: Tensor, i: Tensor, j: Tensor) -> np.ndarray:
+    unit = x.double().numpy() / np.linalg.norm(x.double().numpy(), axis=1, keepdims=True)
+    return np.asarray(np.sqrt(((unit[i.numpy()] - unit[j.numpy()]) ** 2).sum(axis=1)))
+
+
+def test_figures_of_triplets_are_those_of_numpy() -> None:
+    x, labels = _batch()
+    mined = BatchAllMiner(float("inf"))(x, labels)
+    records: Records = []
+    monitor = BatchMonitor(records.append, margin=0.3, distance=Euclidean())
+    monitor(x, mined, torch.tensor(0.7))
+    assert records == [], "nothing is read before it had a step's time"
+    monitor.flush()
+    (record,) = records
+    near = _euclidean(x, mined.anchor, mined.positive)
+    far = _euclidean(x, mined.anchor, mined.negative)
+    assert record["step"] == 1
+    assert record["loss"] == pytest.approx(0.7)
+    assert record["positives"] == record["negatives"] == len(mined.anchor)
+    assert record["active"] == pytest.approx((near - far + 0.3 > 0).mean())
+    for name, values in (("positive", near), ("negative", far)):
+        for q in (5, 50, 95):
+            expected = np.quantile(values, q / 100)
+            assert record[f"{name}_q{q:02d}"] == pytest.approx(expected, rel=1e-5)
+    norm = np.linalg.norm(x.double().numpy(), axis=1)
+    assert record["norm_mean"] == pytest.approx(norm.mean())
+    assert record["norm_std"] == pytest.approx(norm.std(), rel=1e-5)
+    unit = x.double().numpy() / norm[:, None]
+    expected = np.linalg.norm(unit - unit.mean(axis=0), axis=1).mean()
+    assert record["spread"] == pytest.approx(expected, rel=1e-5)
+    assert math.isnan(record["gradient_share"])
+
+
+def test_pairs_are_active_within_the_margin() -> None:
+    x, labels = _batch()
+    mined = MultiSimilarityMiner(2.0)(x, labels)
+    records: Records = []
+    monitor = BatchMonitor(records.append, margin=1.2, distance=Euclidean())
+    monitor(x, mined, torch.tensor(0.0))
+    monitor.flush()
+    far = _euclidean(x, mined.anchor_neg, mined.negative)
+    assert records[0]["active"] == pytest.approx((far < 1.2).mean())
+    assert records[0]["positives"] == len(mined.positive) != records[0]["negatives"]
+
+
+def test_nothing_mined_is_defined() -> None:
+    none = torch.empty(0, dtype=torch.int64)
+    records: Records = []
+    monitor = BatchMonitor(records.append, margin="soft")
+    monitor(_batch()[0], Triplets(none, none, none), torch.tensor(0.0))
+    monitor(_batch()[0], Pairs(none, none, none, none), torch.tensor(0.0))
+    monitor.flush()
+    for record in records:
+        assert record["positives"] == record["active"] == 0
+        assert math.isnan(record["positive_q50"])
+
+
+@pytest.mark.parametrize(("pulling", "share"), [(24, 1.0), (1, 1 / 24), (6, 0.25)])
+def test_the_gradient_share_is_how_many_pull(pulling: int, share: float) -> None:
+    x = torch.ones(24, 5, requires_grad=True)
+    records: Records = []
+    monitor = BatchMonitor(records.append)
+    one = torch.tensor([0])
+    loss = (x[:pulling] * 3).sum()
+    monitor(x, Triplets(one, one + 1, one + 2), loss)
+    loss.backward()  # type: ignore[no-untyped-call]
+    monitor.flush()
+    assert records[0]["gradient_share"] == pytest.approx(share)
+    assert torch.equal(x.grad[:pulling], torch.full((pulling, 5), 3.0))  # type: ignore[index]
+
+
+def test_many_triplets_are_sampled_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measured_module, "SAMPLE", 100)
+    x, labels = _batch()
+    mined = BatchAllMiner(float("inf"))(x, labels)
+    records: Records = []
+    monitor = BatchMonitor(records.append, distance=Euclidean())
+    monitor(x, mined, torch.tensor(0.0))
+    monitor.flush()
+    step = math.ceil(len(mined.anchor) / 100)
+    expected = np.median(_euclidean(x, mined.anchor[::step], mined.positive[::step]))
+    assert records[0]["positive_q50"] == pytest.approx(expected, rel=1e-5)
+    assert records[0]["positives"] == len(mined.anchor)
+
+
+def _train(
+    margin: float, losses: list[float], spreads: list[float]
+) -> tuple[Records, BatchMonitor]:
+    x, _ = _batch()
+    one = torch.tensor([0])
+    records: Records = []
+    monitor = BatchMonitor(records.append, margin=margin, window=5)
+    centre = F.normalize(torch.ones(5), dim=0)
+    for loss, spread in zip(losses, spreads, strict=True):
+        near = F.normalize(centre + spread * F.normalize(x, dim=1), dim=1)
+        monitor(near, Triplets(one, one + 1, one + 2), torch.tensor(loss))
+    monitor.flush()
+    return records, monitor
+
+
+def test_a_collapse_is_flagged_said_once_and_taken_back() -> None:
+    losses = [0.5, 0.4, *[0.201] * 8, 0.05]
+    with pytest.warns(UserWarning, match="embeddings collapse: the loss has stayed at 0.2") as said:
+        records, monitor = _train(0.2, losses, [1.0, 0.9, *[0.1] * 8, 0.1])
+    assert [record["collapse"] for record in records] == [0] * 6 + [1] * 4 + [0]
+    assert len(said) == 1
+    assert "step 7:" in str(said[0].message)
+    assert monitor.explanation is None
+
+
+@pytest.mark.parametrize(
+    ("losses", "spreads"),
+    [
+        ([0.2] * 12, [1.0] * 12),  # stuck, but as wide as ever
+        ([0.02] * 12, [1.0] + [0.1] * 11),  # contracted, but learning
+        ([0.2, 0.4] * 6, [1.0] + [0.1] * 11),  # never stays
+    ],
+)
+def test_what_is_no_collapse_is_not_flagged(losses: list[float], spreads: list[float]) -> None:
+    records, monitor = _train(0.2, losses, spreads)
+    assert not any(record["collapse"] for record in records)
+    assert monitor.explanation is None
+
+
+def test_one_step_in_so_many_is_measured_and_given_to_every_log(tmp_path: Path) -> None:
+    x, labels = _batch()
+    writer = Mock()
+    file = tmp_path / "log.csv"
+    file.write_text("an old run\n")
+    monitor = BatchMonitor(csv_log(file), tensorboard_log(writer), every=3)
+    for _ in range(7):
+        monitor(x, BatchAllMiner(0.2)(x, labels), torch.tensor(1.0))
+    monitor.flush()
+    with file.open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["step"] for row in rows] == ["1.0", "4.0", "7.0"]
+    assert {call.args[2] for call in writer.add_scalar.call_args_list} == {1, 4, 7}
+    assert ("batch/loss", 1.0, 4) in [call.args for call in writer.add_scalar.call_args_list]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"every": 0}, "at least 1, got 0 and 50"),
+        ({"margin": "hard"}, "number or 'soft', got 'hard'"),
+        ({"margin": 0.0}, "above 0, got 0.0"),
+        ({"tolerance": -1.0}, "above 0, got 0.2, -1.0"),
+    ],
+)
+def test_bad_settings_are_said(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        BatchMonitor(**arguments)  # type: ignore[arg-type]
+    one = torch.tensor([0])
+    with pytest.raises(ValueError, match="3 or 4 index vectors, got 2"):
+        BatchMonitor()(torch.eye(3), (one, one), torch.tensor(0.0))
