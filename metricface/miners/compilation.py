@@ -43,7 +43,7 @@ def dense(kernel: Callable[P, T], *, compiled: bool) -> Callable[P, T]:
             try:
                 result: T = _compiled[kernel](*args, **kwargs)
             except Exception as error:
-                reason = str(error).strip().splitlines()[0]
+                reason = " ".join(str(error).strip().splitlines()[:2])  # "… raised:", and what
                 result = kernel(*args, **kwargs)
                 _failed = True
                 warnings.warn(

@@ -31,7 +31,6 @@ COMPILED: dict[str, Callable[..., AnyMiner]] = {
 }
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("make", COMPILED.values(), ids=COMPILED)
 def test_eager_and_compiled_select_the_same(make: Callable[..., AnyMiner]) -> None:
     """Over several sizes, so that the kernel compiled for any size is the one that is tried."""
@@ -42,7 +41,6 @@ def test_eager_and_compiled_select_the_same(make: Callable[..., AnyMiner]) -> No
             assert torch.equal(a, b)
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_counting_within_thresholds_compiles_into_one_piece() -> None:
     threshold, distance = torch.rand(8, 3), torch.rand(8, 40)
     expected = torch.empty(8, 3), torch.empty(8, 40)
