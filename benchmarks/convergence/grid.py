@@ -13,9 +13,10 @@ from benchmarks.convergence.cell import run_cell, run_raw_pixels
 from benchmarks.convergence.folds import Fold, load, make_folds
 from benchmarks.convergence.methods import Method
 from benchmarks.convergence.pictures import draw_convergence, draw_histograms
-from benchmarks.convergence.run_folder import RAW_PIXELS, Cell, RunFolder, write_table
+from benchmarks.convergence.run_folder import RAW_PIXELS, Cell, RunFolder
 from benchmarks.convergence.settings import Settings
 from benchmarks.convergence.summary import summarise
+from benchmarks.files import write_table
 
 
 @dataclass(frozen=True)

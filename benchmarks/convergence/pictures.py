@@ -14,10 +14,11 @@ from matplotlib.figure import Figure
 from benchmarks.convergence.folds import Fold
 from benchmarks.convergence.measures import raw_pixels
 from benchmarks.convergence.methods import METHODS, Method
-from benchmarks.convergence.run_folder import RAW_PIXELS, Cell, RunFolder, write
+from benchmarks.convergence.run_folder import RAW_PIXELS, Cell, RunFolder
 from benchmarks.convergence.settings import Settings
 from benchmarks.convergence.summary import repeats
 from benchmarks.convergence.training import Training
+from benchmarks.files import write
 from metricface import plots
 from metricface.evaluation import class_distances
 

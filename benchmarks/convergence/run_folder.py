@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ import torch
 
 from benchmarks.convergence.methods import Method
 from benchmarks.convergence.settings import Settings, changes
+from benchmarks.files import write, write_table
 
 RAW_PIXELS = "raw-pixels"
 """The baseline's name in the tables; it is a cell of one row."""
@@ -112,20 +112,3 @@ class RunFolder:
         """The rows of all finished cells."""
         files = sorted(self.cells.glob("*.csv"))
         return pd.concat([pd.read_csv(file) for file in files], ignore_index=True)
-
-
-def write(file: Path, fill: Callable[[Path], object]) -> None:
-    """Write a file whole or not at all: under a temporary name first, then renamed.
-
-    Args:
-        file: what to write.
-        fill: writes the content to the path it is given.
-    """
-    temporary = file.with_name(f".{file.name}.partial")
-    fill(temporary)
-    os.replace(temporary, file)
-
-
-def write_table(file: Path, table: pd.DataFrame) -> None:
-    """Write a table as CSV, whole or not at all."""
-    write(file, lambda temporary: table.to_csv(temporary, index=False))

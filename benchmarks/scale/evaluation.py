@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import multiprocessing
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor
 
+from benchmarks.files import write_table
 from benchmarks.scale.offline import clustered, peak_mib, product
 from metricface.evaluation import class_distances, retrieval, verification
 
@@ -103,19 +104,9 @@ def run(options: argparse.Namespace) -> int:
         )
         rows.append(row)
     if options.out:
-        write(rows, options.out)
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        write_table(options.out, pd.DataFrame(map(asdict, rows)))
     return 0
-
-
-def write(rows: list[Row], path: Path) -> None:
-    """The table as CSV, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    with part.open("w", newline="") as file:
-        table = csv.DictWriter(file, [field.name for field in fields(Row)])
-        table.writeheader()
-        table.writerows(asdict(row) for row in rows)
-    part.replace(path)
 
 
 def add_command(commands: Any) -> None:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import multiprocessing
 import resource
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
+from benchmarks.files import write_table
 from metricface.offline import nearest_impostors
 
 Search = Literal["product", "exact", "ivf", "hnsw"]
@@ -142,19 +143,9 @@ def run(options: argparse.Namespace) -> int:
         )
         rows.append(row)
     if options.out:
-        write(rows, options.out)
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        write_table(options.out, pd.DataFrame(map(asdict, rows)))
     return 0
-
-
-def write(rows: list[Row], path: Path) -> None:
-    """The table as CSV, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    with part.open("w", newline="") as file:
-        table = csv.DictWriter(file, [field.name for field in fields(Row)])
-        table.writeheader()
-        table.writerows(asdict(row) for row in rows)
-    part.replace(path)
 
 
 def add_command(commands: Any) -> None:

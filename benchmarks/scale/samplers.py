@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import tracemalloc
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -15,8 +14,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from torch.utils.data import BatchSampler
 
+from benchmarks.files import write_table
 from metricface.samplers import HardIdentitySampler, PKSampler
 
 Labels: TypeAlias = npt.NDArray[np.int64]
@@ -184,19 +185,9 @@ def run(options: argparse.Namespace) -> int:
         )
         rows.append(row)
     if options.out:
-        write(rows, options.out)
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        write_table(options.out, pd.DataFrame(map(asdict, rows)))
     return 0
-
-
-def write(rows: list[Row], path: Path) -> None:
-    """The table as CSV, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    with part.open("w", newline="") as file:
-        table = csv.DictWriter(file, [field.name for field in fields(Row)])
-        table.writeheader()
-        table.writerows(asdict(row) for row in rows)
-    part.replace(path)
 
 
 def add_command(commands: Any) -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from benchmarks.convergence.run_folder import write_table
+from benchmarks.files import write_table
 from benchmarks.speed.timing import Work, peak_extra_mib, side_by_side
 from metricface.classifiers import (
     COCO,

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from benchmarks.convergence.run_folder import write_table
+from benchmarks.files import write_table
 from benchmarks.speed.contenders import CONTENDERS, Contender, open_metric_learning, runnable
 from benchmarks.speed.picture import draw_speed
 from benchmarks.speed.timing import Work, peak_extra_mib, side_by_side

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmarks.convergence.run_folder import write
+from benchmarks.files import write
 from metricface.plots.palette import line_style
 
 SHOWN = ("batch-hard", "semi-hard", "distance-weighted", "all-triplets loss")

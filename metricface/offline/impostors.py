@@ -50,7 +50,7 @@ def nearest_impostors(
         D(a, p) + lo  ≤  D(a, n)  <  D(a, p) + hi
 
     An anchor without positives has no such bounds. Embeddings are read a part at a time and may
-    be memory-mapped. Beside them and the answer, exact search needs about 300 MB whatever N is;
+    be memory-mapped. Beside them and the answer, exact search needs some 420 MiB whatever N is;
     ivf also a float32 copy of the embeddings, hnsw that and 300 bytes for each sample.
 
     Args:
