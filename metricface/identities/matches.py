@@ -1,0 +1,188 @@
+"""Positives, negatives and the same sample, for any block of anchors."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from metricface.identities.match_block import MatchBlock
+from metricface.identities.relations import Groups, Mask, is_matrix
+from metricface.types import Labels
+
+
+class Matches:
+    """Which of R references has the identity of which of B anchors.
+
+    A reference is a **positive** of an anchor if it has the same identity and is another
+    sample, a **negative** if it has another identity, and neither if it is the same sample.
+    Samples are told apart by ``ids``; without references and ids, by their row. So the same
+    image met twice, in the batch, in a memory or from another process, is never its own
+    positive or negative. Without ids nothing is known of how references relate to the batch,
+    and none is left out.
+
+    From labels only compact lists are made, never a mask of size B×R.
+
+    Args:
+        labels: ``[B]`` integers (any dtype, compared exactly) or strings; or a boolean matrix
+            ``[B, R]``, True where the pair belongs together.
+        ref_labels: ``[R]``; the anchors themselves if None. Not with a matrix.
+        ids: ``[B]`` integers, the samples' indices in the data set.
+        ref_ids: ``[R]``; with references, both or neither.
+        itself: whether the references are the batch itself; by default, where labels stand
+            alone.
+        device: where the index tensors are made; the labels' own device by default.
+
+    Raises:
+        TypeError: labels that are neither integers nor strings, or ids that are not integers.
+        ValueError: numbers of labels, ids and references that do not agree.
+
+    Example:
+        >>> block = Matches(["anna", "ben", "anna"]).block()
+        >>> block.anchor, block.positive
+        (tensor([0, 2]), tensor([2, 0]))
+    """
+
+    def __init__(
+        self,
+        labels: Labels,
+        ref_labels: Labels | None = None,
+        *,
+        ids: Labels | None = None,
+        ref_ids: Labels | None = None,
+        itself: bool | None = None,
+        device: torch.device | None = None,
+    ) -> None:
+        self._identity: Mask | Groups
+        masked = is_matrix(labels)
+        if masked and ref_labels is not None:
+            raise ValueError("ref_labels cannot stand beside a match matrix")
+        if masked:
+            self._identity = Mask.of(labels, device)
+        else:
+            self._identity = Groups.of(labels, ref_labels, "labels", device)
+        self.shape = self._identity.shape
+        alone = ref_labels is None and not masked
+        self._itself = alone if itself is None else itself
+        if self._itself and self.shape[0] != self.shape[1]:
+            raise ValueError(f"without references a match matrix is square, got {self.shape}")
+        self._sample = self._samples(ids, ref_ids, device)
+
+    @classmethod
+    def of(
+        cls,
+        embeddings: Tensor,
+        labels: Labels,
+        ref_emb: Tensor | None = None,
+        ref_labels: Labels | None = None,
+        *,
+        ids: Labels | None = None,
+        ref_ids: Labels | None = None,
+    ) -> Matches:
+        """Matches from the arguments that every miner and loss takes, checked against them.
+
+        Args:
+            embeddings: ``[B, D]``; only their number and device are looked at.
+            labels: ``[B]``, or a boolean matrix ``[B, R]``.
+            ref_emb: ``[R, D]``, or None for the batch itself.
+            ref_labels: ``[R]`` with ref_emb, unless labels is a matrix.
+            ids: ``[B]``.
+            ref_ids: ``[R]``.
+
+        Raises:
+            ValueError: numbers of embeddings, labels and ids that do not agree.
+
+        Example:
+            >>> Matches.of(torch.zeros(2, 8), [0, 1, 1])
+            Traceback (most recent call last):
+            ...
+            ValueError: 2 embeddings came with 3 labels
+        """
+        masked = is_matrix(labels)
+        if ref_emb is None and (ref_labels is not None or ref_ids is not None):
+            raise ValueError("ref_labels and ref_ids need ref_emb")
+        if ref_emb is not None and ref_labels is None and not masked:
+            raise ValueError("ref_emb needs ref_labels (or a boolean match matrix as labels)")
+        matches = cls(
+            labels,
+            ref_labels,
+            ids=ids,
+            ref_ids=ref_ids,
+            itself=ref_emb is None,
+            device=embeddings.device,
+        )
+        expected = (len(embeddings), len(embeddings if ref_emb is None else ref_emb))
+        if masked and matches.shape != expected:
+            raise ValueError(f"the match matrix must be {expected}, got {matches.shape}")
+        if matches.shape[0] != expected[0]:
+            raise ValueError(f"{expected[0]} embeddings came with {matches.shape[0]} labels")
+        if matches.shape[1] != expected[1]:
+            raise ValueError(f"{expected[1]} ref_emb came with {matches.shape[1]} ref_labels")
+        return matches
+
+    def block(self, start: int = 0, stop: int | None = None) -> MatchBlock:
+        """Who matches whom for the anchors ``start … stop``; for all of them by default.
+
+        Args:
+            start: first batch row of the block.
+            stop: one past its last.
+
+        Returns:
+            The compact lists, made for these anchors only.
+
+        Example:
+            >>> Matches([7, 8, 7], ids=[0, 1, 0]).block().positive  # the same image twice
+            tensor([], dtype=torch.int64)
+        """
+        stop = self.shape[0] if stop is None else min(stop, self.shape[0])
+        shape = (stop - start, self.shape[1])
+        row, column = self._identity.entries(start, stop)
+        if self._sample is not None:
+            same_sample = self._sample.equal(row + start, column)
+        elif self._itself:
+            same_sample = column == row + start
+        else:
+            return MatchBlock(start, shape, row, column, row, column)
+        other = ~same_sample
+        anchor, positive = row[other], column[other]
+        if self._sample is not None:
+            row, column = self._with_own_samples(self._sample, start, stop, row, column)
+        return MatchBlock(start, shape, row, column, anchor, positive)
+
+    def max_positives(self) -> int:
+        """No anchor has more entries than this in the lists of a block."""
+        return self._identity.max_count()
+
+    def _samples(
+        self, ids: Labels | None, ref_ids: Labels | None, device: torch.device | None
+    ) -> Groups | None:
+        """Which reference is the same sample as which anchor, if more than the row tells."""
+        if self._itself:
+            if ref_ids is not None:
+                raise ValueError("ref_ids need references")
+            if ids is None and isinstance(self._identity, Groups):
+                return None
+            known = torch.arange(self.shape[0], device=device) if ids is None else ids
+            groups = Groups.of(known, None, "ids", device)
+        elif ids is None and ref_ids is None:
+            return None
+        elif ids is None or ref_ids is None:
+            missing = "ids" if ids is None else "ref_ids"
+            raise ValueError(f"with references, ids and ref_ids come together; {missing} is None")
+        else:
+            groups = Groups.of(ids, ref_ids, "ids", device)
+        if groups.shape != self.shape:
+            raise ValueError(f"ids must be as many as labels, {self.shape}, got {groups.shape}")
+        return groups
+
+    def _with_own_samples(
+        self, sample: Groups, start: int, stop: int, row: Tensor, column: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The list with every entry added that is the same sample under another identity."""
+        own_row, own_column = sample.entries(start, stop)
+        listed = self._identity.equal(own_row + start, own_column)
+        if listed.all():
+            return row, column
+        width = self.shape[1]
+        flat = torch.cat([row * width + column, (own_row * width + own_column)[~listed]])
+        flat = flat.sort().values
+        return flat // width, flat % width
