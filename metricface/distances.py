@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from metricface.embeddings import check_embeddings, working_dtype
 
@@ -27,6 +29,30 @@ def _squared_pairwise(query: Tensor, reference: Tensor) -> Tensor:
         reference_norm = (reference * reference).sum(1)
         product = torch.addmm(reference_norm, query, reference.T, alpha=-2)
         return product.add_((query * query).sum(1, keepdim=True)).clamp_min_(0)
+
+
+class _SquaredBetween(torch.autograd.Function):
+    """``‖x_i − y_j‖²`` of listed rows, differentiated in one step: small batches feel each one."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, y: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        difference = x.index_select(0, rows) - y.index_select(0, columns)
+        ctx.save_for_backward(difference, rows, columns)
+        ctx.lengths = len(x), len(y)
+        return (difference * difference).sum(1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        difference, rows, columns = ctx.saved_tensors
+        step = difference * (2 * grad)[:, None]
+        sides = []
+        for needed, count, index, sign in zip(
+            ctx.needs_input_grad, ctx.lengths, (rows, columns), (1, -1), strict=False
+        ):
+            blank = step.new_zeros(count, step.shape[1]) if needed else None
+            sides.append(None if blank is None else blank.index_add_(0, index, step, alpha=sign))
+        return sides[0], sides[1], None, None
 
 
 @dataclass(frozen=True)
@@ -148,7 +174,8 @@ class Distance(ABC):
         dtype = working_dtype(x, y)
         query = self._rows(x, dtype)
         reference = query if y is x else self._rows(y, dtype)
-        return self._between(query.index_select(0, rows), reference.index_select(0, columns))
+        squared = _SquaredBetween.apply(query, reference, rows, columns)  # type: ignore[no-untyped-call]
+        return self.from_squared(squared)
 
     def _rows(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         lifted = x.to(dtype)
