@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from benchmarks.convergence.folds import Fold
 from benchmarks.convergence.measures import raw_pixels
@@ -20,7 +22,7 @@ from benchmarks.convergence.summary import repeats
 from benchmarks.convergence.training import Training
 from benchmarks.files import write
 from metricface import plots
-from metricface.evaluation import class_distances
+from metricface.evaluation import ClassDistances, class_distances
 
 LABELS = {"recall_at_1": "Recall@1", "tar_at_0.01": "TAR at FAR 1e-2"}
 """How the headline metrics are written in print."""
@@ -88,12 +90,22 @@ def draw_histograms(
     figure = Figure(figsize=(11.0, 2.1 * rows), layout="constrained")
     grid = figure.subplots(rows, 2, squeeze=False).ravel()
     for ax, (title, embeddings) in zip(grid, panels.items(), strict=False):
-        plots.class_distance_histogram(class_distances(embeddings, fold.held_labels), ax=ax)
+        plots.class_distance_histogram(_histogram(embeddings, fold.held_labels), ax=ax)
         ax.set_title(title, loc="left", fontsize="medium", fontweight="bold")
         ax.set(xlabel="squared distance", xlim=(0, None))
     for ax in grid[len(panels) :]:
         ax.set_axis_off()
     _save(figure, file)
+
+
+def _histogram(embeddings: Tensor, labels: Tensor) -> ClassDistances:
+    """Distances in about 60 bins over the range they reach, which is tiny before training.
+
+    Bins that are too wide for it would show an overlap that is not there.
+    """
+    coarse = class_distances(embeddings, labels)
+    reached = int(np.flatnonzero(coarse.intra + coarse.inter)[-1]) + 1
+    return class_distances(embeddings, labels, bins=round(len(coarse.intra) * 60 / reached))
 
 
 def _save(figure: Figure, file: Path) -> None:
