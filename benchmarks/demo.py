@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import subprocess
 import sys
@@ -19,46 +18,43 @@ ORL = "--data orl --steps 100 --methods random,semi-hard,batch-hard-soft"
 
 
 def commands(out: Path) -> list[list[str]]:
-    """The arguments of the two short runs.
+    """What is run: two short comparisons, and a page about each.
 
     Args:
         out: the folder that holds a run folder for each.
 
     Returns:
-        Command lines for ``benchmarks.convergence``.
+        Modules with their arguments.
 
     Example:
-        >>> [command[-1] for command in commands(Path("demo"))]
-        ['demo/glyphs', 'demo/orl']
+        >>> [command[0].split(".")[1] for command in commands(Path("demo"))]
+        ['convergence', 'convergence', 'report', 'report']
     """
+    runs = {name: str(out / name) for name in ("glyphs", "orl")}
     return [
-        [*GLYPHS.split(), "--out", str(out / "glyphs")],
-        [*ORL.split(), "--out", str(out / "orl")],
+        ["benchmarks.convergence", *GLYPHS.split(), "--out", runs["glyphs"]],
+        ["benchmarks.convergence", *ORL.split(), "--out", runs["orl"]],
+        *(["benchmarks.report", run] for run in runs.values()),
     ]
 
 
 def run(command: Sequence[str]) -> str:
-    """Run ``benchmarks.convergence``, its progress bars shown, and return what it printed.
+    """Run a module, its progress bars shown, and return what it printed.
 
     Args:
-        command: its arguments.
+        command: the module and its arguments.
 
     Raises:
         subprocess.CalledProcessError: it failed; it has said why.
     """
-    typed = ["-m", "benchmarks.convergence", *command]
+    typed = ["-m", *command]
     print(f"$ python {shlex.join(typed)}", flush=True)
-    # Threads that wait for each other by spinning lose a factor of four once the machine has
-    # anything else to do.
-    environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
-    done = subprocess.run(
-        [sys.executable, *typed], env=environment, stdout=subprocess.PIPE, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, *typed], stdout=subprocess.PIPE, text=True, check=True)
     return done.stdout
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run both, then print their tables and the paths of their pictures."""
+    """Run all, then print the tables and the paths of the pages."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.demo", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/demo"), metavar="DIR")
     out: Path = parser.parse_args(arguments).out

@@ -2,77 +2,82 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from benchmarks.convergence.folds import Fold
-from benchmarks.convergence.measures import measures, raw_pixels
-from benchmarks.convergence.methods import Method
-from benchmarks.convergence.run_folder import RAW_PIXELS, Cell, RunFolder
+from benchmarks.convergence.methods import Method, Setup, Values
+from benchmarks.convergence.raw_pixels import raw_pixels
+from benchmarks.convergence.run_folder import RAW_PIXELS, UNTRAINED, Cell, RunFolder
 from benchmarks.convergence.settings import Settings
-from benchmarks.convergence.training import Training
+from metricface.evaluation import class_distances, hardest_pairs
+from metricface.recipes import embed, unseen_identities
 
-Row = dict[str, float]
+PAIRS = 8
+
+
+@dataclass(frozen=True)
+class Task:
+    """A cell to run: its method with the values of its parameters."""
+
+    method: Method
+    values: Values
+    cell: Cell
 
 
 def run_cell(
-    method: Method, fold: Fold, settings: Settings, folder: RunFolder, cell: Cell
-) -> Training:
-    """Train, evaluate and save every ``settings.eval_every`` steps, then write the cell's rows.
+    task: Task, fold: Fold, settings: Settings, folder: RunFolder, *, progress: bool = True
+) -> None:
+    """Train, evaluate every ``settings.eval_every`` steps, then write what it came to.
 
     A cell that was interrupted goes on from its last evaluation and ends with the same weights
     and the same numbers (seconds apart) as if it had not been.
 
     Args:
-        method: what to train with; its name is the cell's.
-        fold: the images to train on and those held out.
+        task: what to train with, and which cell it is.
+        fold: what to train on and what is held out.
         settings: shared by all cells of the run.
-        folder: where checkpoints and rows go.
-        cell: which one this is.
-
-    Returns:
-        The training at its end.
+        folder: where it all goes.
+        progress: show a bar.
     """
-    training = Training(method, fold, settings, seed=cell.seed)
-    checkpoint = folder.checkpoint(cell)
-    if checkpoint is None:
-        rows = [_row(training, fold, [])]
-    else:
-        training.load_state_dict(checkpoint["training"])
-        rows = checkpoint["rows"]
-    losses: list[Tensor] = []
-    with tqdm(
-        total=settings.steps, initial=training.step, desc=cell.name, unit="step", leave=False
-    ) as bar:
-        while training.step < settings.steps:
-            losses.append(training.advance())
-            bar.update()
-            if settings.evaluated(training.step):
-                rows.append(_row(training, fold, losses))
-                losses = []
-                folder.save(cell, {"training": training.state_dict(), "rows": rows})
-                bar.set_postfix(recall_at_1=f"{rows[-1]['recall_at_1']:.3f}")
-    folder.finish(cell, rows)
-    return training
+    cell = task.cell
+    place = folder.checkpoints / cell.name
+    setup = Setup(settings, fold, cell.seed, place, progress)
+    trained = task.method.train(setup, task.values)
+    if _is_first(cell):
+        describe(folder, cell, embed(trained.model, fold.held), fold)
+    folder.finish(cell, trained.rows)
 
 
-def run_raw_pixels(fold: Fold, folder: RunFolder, cell: Cell) -> None:
-    """Measure the held-out images without any training: the baseline's one row."""
-    found = measures(raw_pixels(fold.held_images), fold.held_labels)
-    folder.finish(cell._replace(method=RAW_PIXELS), [{"step": 0, "seconds": 0.0, **found}])
+def run_baselines(fold: Fold, settings: Settings, folder: RunFolder, number: int) -> None:
+    """Measure the held-out images without any training, and an untrained network's histogram.
 
-
-def _row(training: Training, fold: Fold, losses: list[Tensor]) -> Row:
-    """One evaluation: where the training stands, what it cost, what it can do.
-
-    ``loss`` is the mean since the evaluation before.
+    Args:
+        fold: what is held out.
+        settings: of the run.
+        folder: where it goes.
+        number: of the fold.
     """
-    spent = training.stopwatch
-    return {
-        "step": training.step,
-        "seconds": spent.total,
-        **{f"{kind}_seconds": seconds for kind, seconds in spent.seconds.items()},
-        "loss": float(torch.stack(losses).mean()) if losses else float("nan"),
-        **measures(training.embed(fold.held_images), fold.held_labels),
-    }
+    cell = Cell(RAW_PIXELS, seed=0, fold=number)
+    if folder.finished(cell):
+        return
+    pixels, labels = raw_pixels(fold.held.images), torch.from_numpy(fold.held.labels)
+    if _is_first(cell):
+        describe(folder, cell, pixels, fold)
+        model = Setup(settings, fold, cell.seed, folder.path).model()
+        describe(folder, cell._replace(method=UNTRAINED), embed(model, fold.held), fold)
+    folder.finish(cell, [{"step": 0, "seconds": 0.0, **unseen_identities(pixels, labels)}])
+
+
+def describe(folder: RunFolder, cell: Cell, embeddings: Tensor, fold: Fold) -> None:
+    """Keep histogram and hardest pairs of some embeddings of the held-out images."""
+    labels = fold.held.labels
+    distances = class_distances(embeddings, labels)
+    folder.describe(cell, distances, hardest_pairs(embeddings, labels, count=PAIRS))
+
+
+def _is_first(cell: Cell) -> bool:
+    """One seed and one fold are enough to look at."""
+    return cell.seed == 0 and cell.fold == 0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from benchmarks.convergence.settings import Settings
 from metricface.data import (
@@ -16,38 +18,51 @@ from metricface.data import (
     glyphs,
     identity_folds,
     identity_split,
+    jpeg_quality,
     orl_faces,
+    pixel_count,
 )
 
 SPLIT_SEED = 0
 HELD_JITTER_SEED = 0
-GLYPH_FRACTIONS = (0.65, 0.15, 0.20)
-ORL_SIZE = (28, 23)
+FRACTIONS = (0.65, 0.15, 0.20)
+FACE_SIZE = (28, 23)
+
+
+class Held(Dataset[tuple[Tensor, int]]):
+    """Held-out images as they are evaluated, float ``[N, 1, H, W]``, and their identities."""
+
+    def __init__(self, images: Tensor, labels: npt.NDArray[np.int64]) -> None:
+        self.images, self.labels = images, labels
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.images[index], int(self.labels[index])
 
 
 class Fold(NamedTuple):
-    """Images ``[N, 1, H, W]`` in 0..1 and their identities ``[N]``; the two sides share none."""
+    """What is trained on and what is held out; the two sides share no identity."""
 
-    train_images: Tensor
-    train_labels: Tensor
-    held_images: Tensor
-    held_labels: Tensor
+    train: ImageSet
+    held: Held
 
 
 def load(data: str) -> ImageSet:
-    """The images of a data set by name.
+    """The images of a data set by name, or of a folder with one folder per identity.
 
     Args:
-        data: ``"glyphs"`` (28×28) or ``"orl"`` (area-averaged to a quarter, 28×23).
+        data: ``"glyphs"`` (28×28), ``"orl"`` (area-averaged to a quarter, 28×23), or a path.
 
     Raises:
-        ValueError: another name.
+        ValueError: neither.
     """
     if data == "glyphs":
         return glyphs()
     if data == "orl":
-        return orl_faces(size=ORL_SIZE)
-    raise ValueError(f"data must be 'glyphs' or 'orl', got {data!r}")
+        return orl_faces(size=FACE_SIZE)
+    raise ValueError(f"data must be 'glyphs' or 'orl' or a folder, got {data!r}")
 
 
 def make_folds(images: ImageSet, settings: Settings) -> list[Fold]:
@@ -60,39 +75,64 @@ def make_folds(images: ImageSet, settings: Settings) -> list[Fold]:
 
     Args:
         images: the whole data set.
-        settings: number of folds, the side evaluated, the device.
+        settings: number of folds, the side evaluated, what becomes of its images.
 
     Returns:
-        One :class:`Fold` for each of ``settings.folds``, on the device.
+        One :class:`Fold` for each of ``settings.folds``.
+
+    Raises:
+        ValueError: more identities to train on than there are.
     """
     folds = []
     for train, held in _indices(images.labels, settings):
-        train_images, train_labels = _tensors(images, train, settings)
-        held_images, held_labels = _tensors(images, held, settings)
-        if settings.jitter_held:
-            held_images = jitter(
-                held_images, settings, torch.Generator().manual_seed(HELD_JITTER_SEED)
-            )
-        folds.append(Fold(train_images, train_labels, held_images, held_labels))
+        some = _some(images.labels, train, settings.identities)
+        folds.append(Fold(images.subset(some), _held(images, held, settings)))
     return folds
 
 
-def jitter(images: Tensor, settings: Settings, generator: torch.Generator) -> Tensor:
-    """The augmentation of the run.
+@dataclass(frozen=True)
+class Jitter:
+    """The augmentation of a run, of the strength its settings say."""
 
-    Args:
-        images: ``[B, 1, H, W]``.
-        settings: its strength.
-        generator: where its random numbers come from.
-    """
-    return affine_jitter(
-        images,
-        degrees=settings.degrees,
-        scale=settings.scale,
-        shift=settings.shift,
-        padding=settings.padding,
-        generator=generator,
-    )
+    settings: Settings
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Jittered images ``[B, 1, H, W]``."""
+        return affine_jitter(
+            images,
+            degrees=self.settings.degrees,
+            scale=self.settings.scale,
+            shift=self.settings.shift,
+            padding=self.settings.padding,
+            generator=generator,
+        )
+
+
+def _held(images: ImageSet, indices: npt.NDArray[np.int64], settings: Settings) -> Held:
+    """The held-out images, degraded and jittered as the settings say."""
+    subset = images.subset(indices)
+    if settings.quality is not None:
+        subset = jpeg_quality(subset, settings.quality)
+    if settings.pixels is not None:
+        subset = pixel_count(subset, settings.pixels)
+    pictures = subset.tensor()
+    if settings.jitter_held:
+        generator = torch.Generator().manual_seed(HELD_JITTER_SEED)
+        pictures = Jitter(settings)(pictures, generator)
+    return Held(pictures, subset.labels)
+
+
+def _some(
+    labels: npt.NDArray[np.int64], train: npt.NDArray[np.int64], identities: int | None
+) -> npt.NDArray[np.int64]:
+    """The samples of so many of the training identities; fewer are a part of more."""
+    if identities is None:
+        return train
+    there = np.unique(labels[train])
+    if identities > len(there):
+        raise ValueError(f"there are {len(there)} identities to train on, not {identities}")
+    chosen = np.random.default_rng(SPLIT_SEED).permutation(there)[:identities]
+    return train[np.isin(labels[train], chosen)]
 
 
 def _indices(
@@ -101,7 +141,7 @@ def _indices(
     """Training and held-out sample indices of each fold."""
     validating = settings.held == "validation"
     if settings.folds == 1:
-        train, validation, test = identity_split(labels, GLYPH_FRACTIONS, seed=SPLIT_SEED)
+        train, validation, test = identity_split(labels, FRACTIONS, seed=SPLIT_SEED)
         return [(train, validation if validating else test)]
     tests = identity_folds(labels, settings.folds, seed=SPLIT_SEED)
     everything = np.arange(len(labels))
@@ -111,11 +151,3 @@ def _indices(
         out = np.concatenate([test, after]) if validating else test
         chosen.append((np.setdiff1d(everything, out), after if validating else test))
     return chosen
-
-
-def _tensors(
-    images: ImageSet, indices: npt.NDArray[np.int64], settings: Settings
-) -> tuple[Tensor, Tensor]:
-    subset = images.subset(indices)
-    device = torch.device(settings.device)
-    return subset.tensor().to(device), torch.from_numpy(subset.labels).to(device)

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
 class SmallConvNet(nn.Module):
-    """Four convolutions and a linear projection onto the unit sphere.
+    """Four convolutions and a linear projection.
 
     Each block is a 3×3 convolution, batch normalisation and ReLU; the first three halve the
     image, the last is pooled to 3×3 whatever the size of the image. About 245,000 weights at
-    ``dim=128``.
+    ``dim=128``. Channels are last in memory, which on a CPU is nearly twice as fast.
+
+    Embeddings keep their length: losses and evaluation that want unit length take care of it,
+    and classifiers that use the length find it.
 
     Args:
         dim: length ``D`` of the embedding.
 
     Example:
-        >>> import torch
         >>> network = SmallConvNet(dim=16).eval()
         >>> network(torch.zeros(2, 1, 28, 28)).shape
         torch.Size([2, 16])
@@ -37,11 +40,14 @@ class SmallConvNet(nn.Module):
             for before, after in pairwise(widths)
         )
         self.projection = nn.Linear(widths[-1] * 9, dim)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, images: Tensor) -> Tensor:
-        """Embeddings ``[B, D]`` of unit length for grey images ``[B, 1, H, W]`` in 0..1."""
+        """Embeddings ``[B, D]`` for grey images ``[B, 1, H, W]`` in 0..1."""
+        images = images.contiguous(memory_format=torch.channels_last)
         *halving, last = self.blocks
         for block in halving:
             images = F.max_pool2d(block(images), 2)
         pooled = F.adaptive_avg_pool2d(last(images), 3)
-        return F.normalize(self.projection(pooled.flatten(1)), dim=1)
+        embeddings: Tensor = self.projection(pooled.flatten(1))
+        return embeddings

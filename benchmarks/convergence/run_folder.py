@@ -1,9 +1,11 @@
-"""The files of a run: its settings, one file per finished cell, and checkpoints of the rest."""
+"""The files of a run: its settings, and what each finished cell has shown."""
 
 from __future__ import annotations
 
 import json
 import platform
+import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,11 +15,13 @@ import pandas as pd
 import torch
 
 from benchmarks.convergence.methods import Method
-from benchmarks.convergence.settings import Settings, changes
+from benchmarks.convergence.settings import Settings
 from benchmarks.files import write, write_table
+from metricface.evaluation import ClassDistances, HardestPairs
+from metricface.recipes.settings import changes
 
-RAW_PIXELS = "raw-pixels"
-"""The baseline's name in the tables; it is a cell of one row."""
+RAW_PIXELS, UNTRAINED = "raw-pixels", "untrained"
+"""What goes by the name of a method and is not trained: the pixels, and the initial weights."""
 
 
 class Cell(NamedTuple):
@@ -32,13 +36,30 @@ class Cell(NamedTuple):
         """The stem of the cell's files."""
         return f"{self.method}.seed{self.seed}.fold{self.fold}"
 
+    @classmethod
+    def named(cls, name: str) -> Cell:
+        """The cell of a file's stem.
+
+        Raises:
+            ValueError: not such a stem.
+
+        Example:
+            >>> Cell.named("semi-hard.seed2.fold0")
+            Cell(method='semi-hard', seed=2, fold=0)
+        """
+        found = re.fullmatch(r"(.+)\.seed(\d+)\.fold(\d+)", name)
+        if found is None:
+            raise ValueError(f"a cell is called METHOD.seedS.foldF, got {name!r}")
+        return cls(found[1], int(found[2]), int(found[3]))
+
 
 class RunFolder:
     """A folder that belongs to one :class:`Settings` and fills up with finished cells.
 
-    ``settings.json`` says what the cells share; ``cells/NAME.csv`` exists once the cell is
-    finished, ``checkpoints/NAME.pt`` from its first evaluation on. Methods and seeds may be
-    added in a later run; settings may not change.
+    ``settings.json`` says what the cells share and how each method was set; ``cells/NAME.csv``
+    exists once the cell is finished, ``checkpoints/NAME/`` while it is not. ``histograms/`` and
+    ``hardest/`` hold what a cell's final embeddings look like. Methods and seeds may be added in
+    a later run; settings may not change.
 
     Args:
         path: the folder; made if missing.
@@ -48,67 +69,133 @@ class RunFolder:
         self.path = path
         self.cells = path / "cells"
         self.checkpoints = path / "checkpoints"
-        for folder in (self.cells, self.checkpoints):
-            folder.mkdir(parents=True, exist_ok=True)
 
-    def claim(self, settings: Settings, methods: Sequence[Method]) -> None:
+    def claim(
+        self,
+        settings: Settings,
+        methods: Sequence[Method],
+        *,
+        chosen: Mapping[str, Mapping[str, float]],
+        goal: tuple[str, float],
+        command: str,
+    ) -> None:
         """Write the settings, or check them against those the folder was begun with.
 
+        Args:
+            settings: of all cells.
+            methods: that will run.
+            chosen: the values of each method's parameters, by its name.
+            goal: the metric of the run and its target.
+            command: as it was typed.
+
         Raises:
-            ValueError: a setting, or the rule of a method that has run here, has changed.
+            ValueError: a setting, or the rule or a value of a method that has run here, changed.
         """
-        file = self.path / "settings.json"
-        rules = {method.name: method.rule for method in methods}
-        known: dict[str, str] = {}
-        if file.exists():
-            written = json.loads(file.read_text(encoding="utf-8"))
-            known = written["methods"]
-            changed = changes(written["settings"], settings) + [
-                f"method {name} was {known[name]!r}, is {rule!r}"
-                for name, rule in rules.items()
-                if known.get(name, rule) != rule
-            ]
+        content: dict[str, Any] = {
+            "settings": asdict(settings),
+            "headline": goal[0],
+            "target": goal[1],
+            "methods": {
+                method.name: {
+                    "rule": method.rule,
+                    "family": method.family,
+                    "chosen": dict(chosen[method.name]),
+                }
+                for method in methods
+            },
+            "machine": machine(),
+            "commands": [command],
+        }
+        old = self.written()
+        if old is not None:
+            known = old["methods"]
+            again = {name: known[name] for name in content["methods"] if name in known}
+            changed = changes(old["settings"], content["settings"]) + changes(
+                again, {name: content["methods"][name] for name in again}
+            )
             if changed:
                 raise ValueError(
                     f"{self.path} holds a run with other settings: {'; '.join(changed)}. "
                     "Give the old settings or another --out."
                 )
-        content = {
-            "settings": asdict(settings),
-            "methods": known | rules,
-            "machine": {
-                "python": platform.python_version(),
-                "torch": torch.__version__,
-                "threads": torch.get_num_threads(),
-                "processor": platform.processor() or platform.machine(),
-            },
-        }
+            content["methods"] = known | content["methods"]
+            content["commands"] = [*dict.fromkeys([*old["commands"], command])]
+        for folder in (self.cells, self.checkpoints):
+            folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(content, indent=2) + "\n"
-        write(file, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+        write(self.path / "settings.json", lambda file: file.write_text(text, encoding="utf-8"))
+
+    def written(self) -> dict[str, Any] | None:
+        """What ``settings.json`` says; None before the folder is claimed.
+
+        Raises:
+            ValueError: the file is of another form.
+        """
+        file = self.path / "settings.json"
+        if not file.exists():
+            return None
+        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        missing = {"settings", "headline", "target", "methods", "commands"} - set(content)
+        if missing:
+            raise ValueError(
+                f"{file} lacks {', '.join(sorted(missing))}: not a run of this version"
+            )
+        return content
 
     def finished(self, cell: Cell) -> bool:
         """Whether the cell has run to its end."""
         return (self.cells / f"{cell.name}.csv").exists()
 
     def finish(self, cell: Cell, rows: Sequence[Mapping[str, float]]) -> None:
-        """Write the cell's rows: from here on it is finished."""
+        """Write the cell's rows: from here on it is finished, and its checkpoint is gone."""
         table = pd.DataFrame([{**cell._asdict(), **row} for row in rows])
-        write_table(self.cells / f"{cell.name}.csv", table)
+        write_table(self.cells / f"{cell.name}.csv", table.astype({"step": int}))
+        shutil.rmtree(self.checkpoints / cell.name, ignore_errors=True)
 
-    def save(self, cell: Cell, state: Mapping[str, Any]) -> None:
-        """Replace the cell's checkpoint."""
-        file = self.checkpoints / f"{cell.name}.pt"
-        write(file, lambda temporary: torch.save(dict(state), temporary))
-
-    def checkpoint(self, cell: Cell) -> dict[str, Any] | None:
-        """The cell's last checkpoint on the CPU, or nothing if it has none."""
-        file = self.checkpoints / f"{cell.name}.pt"
-        if not file.exists():
-            return None
-        state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-        return state
+    def describe(self, cell: Cell, distances: ClassDistances, pairs: HardestPairs) -> None:
+        """Write what a cell's embeddings look like: its histograms and its hardest pairs."""
+        histogram = pd.DataFrame(
+            {
+                "lower": distances.edges[:-1],
+                "upper": distances.edges[1:],
+                "intra": distances.intra,
+                "inter": distances.inter,
+            }
+        )
+        kinds = {
+            "impostor": (pairs.impostors, pairs.impostor_distances),
+            "genuine": (pairs.genuine, pairs.genuine_distances),
+        }
+        hardest = pd.concat(
+            pd.DataFrame({"kind": kind, "first": a, "second": b, "distance": distance})
+            for kind, ((a, b), distance) in ((k, (p.T, d)) for k, (p, d) in kinds.items())
+        )
+        for folder, table in (("histograms", histogram), ("hardest", hardest)):
+            (self.path / folder).mkdir(exist_ok=True)
+            write_table(self.path / folder / f"{cell.name}.csv", table)
 
     def results(self) -> pd.DataFrame:
         """The rows of all finished cells."""
         files = sorted(self.cells.glob("*.csv"))
         return pd.concat([pd.read_csv(file) for file in files], ignore_index=True)
+
+
+def machine() -> dict[str, Any]:
+    """Where the run is made."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "system": platform.system(),
+        "processor": _processor(),
+    }
+
+
+def _processor() -> str:
+    """The processor's name, which Linux keeps in a file of its own."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

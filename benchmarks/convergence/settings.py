@@ -1,8 +1,8 @@
-"""Everything that decides what a cell computes."""
+"""Everything that decides what a cell computes, apart from its method and its seed."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 Held = Literal["test", "validation"]
@@ -16,7 +16,7 @@ class Settings:
     """What every cell of a run shares; a run folder belongs to one of these.
 
     Attributes:
-        data: ``"glyphs"`` or ``"orl"``.
+        data: ``"glyphs"``, ``"orl"``, ``"olivetti"``, ``"lfw"``, or a folder of images by class.
         held: which unseen identities are evaluated.
         folds: 1 for one split of the identities, else identity-disjoint cross-validation.
         steps: optimizer steps per cell.
@@ -24,7 +24,9 @@ class Settings:
         p: identities per batch.
         k: images of each.
         dim: length of the embedding.
-        lr: learning rate of Adam, constant.
+        identities: how many identities are trained on; None is all there are.
+        quality: JPEG quality of the held-out images; None leaves them as they are.
+        pixels: pixels the held-out images are reduced to; None leaves them as they are.
         degrees: largest rotation of the augmentation.
         scale: largest relative change of size.
         shift: largest shift, as a part of the image's side.
@@ -45,7 +47,9 @@ class Settings:
     p: int = 32
     k: int = 4
     dim: int = 128
-    lr: float = 1e-3
+    identities: int | None = None
+    quality: int | None = None
+    pixels: int | None = None
     degrees: float = 10.0
     scale: float = 0.1
     shift: float = 0.08
@@ -55,31 +59,14 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Counts must be counts."""
-        for name in ("folds", "steps", "eval_every", "p", "k", "dim"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("folds", "steps", "eval_every", "p", "k", "dim", "identities", "pixels"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
         if self.held not in ("test", "validation"):
             raise ValueError(f"held must be 'test' or 'validation', got {self.held!r}")
-
-    def evaluated(self, step: int) -> bool:
-        """Whether the network is evaluated (and saved) after so many steps."""
-        return step % self.eval_every == 0 or step == self.steps
-
-
-def changes(old: dict[str, object], new: Settings) -> list[str]:
-    """Which settings differ from those written earlier, each as one readable phrase.
-
-    Example:
-        >>> before = asdict(Settings("orl", steps=200))
-        >>> changes(before, Settings("orl", steps=300))
-        ['steps was 200, is 300']
-    """
-    now = asdict(new)
-    return [
-        f"{name} was {old.get(name)!r}, is {now.get(name)!r}"
-        for name in dict.fromkeys([*old, *now])
-        if old.get(name) != now.get(name)
-    ]
+        if self.quality is not None and not 1 <= self.quality <= 95:
+            raise ValueError(f"quality must be from 1 to 95, got {self.quality}")
 
 
 DEFAULTS = {
@@ -87,6 +74,10 @@ DEFAULTS = {
     "orl": Settings(
         "orl", folds=5, steps=200, eval_every=25, p=16, padding="border", jitter_held=False
     ),
+    "olivetti": Settings(
+        "olivetti", folds=5, steps=200, eval_every=25, p=16, padding="border", jitter_held=False
+    ),
+    "lfw": Settings("lfw", padding="border", jitter_held=False),
 }
 """The settings of each data set unless the command line says otherwise.
 
@@ -99,3 +90,13 @@ HEADLINES = {"glyphs": ("recall_at_1", 0.80), "orl": ("tar_at_0.01", 0.55)}
 
 Recall@1 of the ORL faces is near 1 for raw pixels, so there it is the true accept rate at FAR 1e-2.
 """
+
+
+def defaults(data: str) -> Settings:
+    """The settings of a data set; a folder's are those of LFW."""
+    return DEFAULTS.get(data, Settings(data, padding="border", jitter_held=False))
+
+
+def headline(data: str) -> tuple[str, float]:
+    """The metric and the target of a data set; of other faces than ORL those of ORL."""
+    return HEADLINES.get(data, HEADLINES["orl"])

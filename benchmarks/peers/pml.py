@@ -69,11 +69,12 @@ def contrastive(positive_margin: float = 0.0, negative_margin: float = 1.0) -> t
     return None, losses.ContrastiveLoss(pos_margin=positive_margin, neg_margin=negative_margin)
 
 
-def multi_similarity(epsilon: float = 0.1) -> tuple[Any, Any]:
+def multi_similarity(epsilon: float = 0.1, *, base: float = 0.5) -> tuple[Any, Any]:
     """The multi-similarity miner and its loss, with the library's default weights.
 
     Args:
         epsilon: slack of the miner, in cosine similarity.
+        base: the similarity at which the loss's weights turn.
 
     Returns:
         The miner and the loss.
@@ -82,7 +83,7 @@ def multi_similarity(epsilon: float = 0.1) -> tuple[Any, Any]:
         >>> multi_similarity(0.2)[0].epsilon
         0.2
     """
-    return miners.MultiSimilarityMiner(epsilon=epsilon), losses.MultiSimilarityLoss()
+    return miners.MultiSimilarityMiner(epsilon=epsilon), losses.MultiSimilarityLoss(base=base)
 
 
 def distance_weighted(margin: float = 0.2) -> tuple[Any, Any]:
@@ -99,3 +100,92 @@ def distance_weighted(margin: float = 0.2) -> tuple[Any, Any]:
         0.2
     """
     return miners.DistanceWeightedMiner(), losses.MarginLoss(margin=margin, learn_beta=True)
+
+
+def supcon(temperature: float = 0.1) -> tuple[Any, Any]:
+    """The supervised contrastive loss over the batch.
+
+    Args:
+        temperature: cosines are divided by it.
+
+    Returns:
+        No miner, and the loss.
+
+    Example:
+        >>> supcon(0.2)[1].temperature
+        0.2
+    """
+    return None, losses.SupConLoss(temperature=temperature)
+
+
+def circle(margin: float = 0.4, gamma: float = 80.0) -> tuple[Any, Any]:
+    """The circle loss over the batch.
+
+    Args:
+        margin: the paper's m, in cosine.
+        gamma: the scale.
+
+    Returns:
+        No miner, and the loss.
+
+    Example:
+        >>> circle()[1].gamma
+        80.0
+    """
+    return None, losses.CircleLoss(m=margin, gamma=gamma)
+
+
+def proxy_anchor(num_classes: int, dim: int, margin: float = 0.1) -> tuple[Any, Any]:
+    """The proxy-anchor loss, with one learnt proxy for each class.
+
+    Args:
+        num_classes: C.
+        dim: D.
+        margin: in cosine.
+
+    Returns:
+        No miner, and the loss.
+
+    Example:
+        >>> proxy_anchor(3, 4)[1].proxies.shape
+        torch.Size([3, 4])
+    """
+    return None, losses.ProxyAnchorLoss(num_classes, dim, margin=margin)
+
+
+def cosface(num_classes: int, dim: int, scale: float, margin: float) -> tuple[Any, Any]:
+    """Their CosFace.
+
+    Args:
+        num_classes: C.
+        dim: D.
+        scale: s.
+        margin: in cosine.
+
+    Returns:
+        No miner, and the loss.
+
+    Example:
+        >>> cosface(3, 4, 30.0, 0.35)[1].scale
+        30.0
+    """
+    return None, losses.CosFaceLoss(num_classes, dim, margin=margin, scale=scale)
+
+
+def arcface(num_classes: int, dim: int, scale: float, margin: float) -> tuple[Any, Any]:
+    """Their ArcFace.
+
+    Args:
+        num_classes: C.
+        dim: D.
+        scale: s.
+        margin: in degrees, as they take it.
+
+    Returns:
+        No miner, and the loss.
+
+    Example:
+        >>> arcface(3, 4, 30.0, 28.6)[1].scale
+        30.0
+    """
+    return None, losses.ArcFaceLoss(num_classes, dim, margin=margin, scale=scale)

@@ -11,6 +11,7 @@ import pytest
 from benchmarks import demo
 from benchmarks.convergence.__main__ import chosen_settings, parser
 from benchmarks.convergence.methods import METHODS, choose
+from benchmarks.report.__main__ import parser as report_parser
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,7 +20,7 @@ def test_help_names_every_method_and_every_file() -> None:
     command = [sys.executable, "-m", "benchmarks.convergence", "--help"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    for word in (*METHODS, "results.csv", "summary.csv", "convergence.png", "histograms.png"):
+    for word in (*METHODS, "results.csv", "summary.csv", "tuning.csv", "histograms/", "hardest/"):
         assert word in done.stdout
 
 
@@ -41,8 +42,14 @@ def test_nonsense_ends_with_a_usage_error(
 
 
 def test_the_demo_runs_commands_that_exist(tmp_path: Path) -> None:
-    glyphs, orl = (parser().parse_args(command) for command in demo.commands(tmp_path))
-    assert (glyphs.data, orl.data) == ("glyphs", "orl")
-    assert len(choose(glyphs.methods.split(","))) >= 6
-    assert choose(orl.methods.split(","))
-    assert glyphs.out != orl.out
+    runs, pages = {}, []
+    for module, *arguments in demo.commands(tmp_path):
+        if module == "benchmarks.report":
+            pages.append(report_parser().parse_args(arguments).run)
+        else:
+            assert module == "benchmarks.convergence"
+            options = parser().parse_args(arguments)
+            runs[options.data] = options.out
+            assert choose(options.methods.split(","))
+    assert set(runs) == {"glyphs", "orl"}
+    assert pages == list(runs.values())

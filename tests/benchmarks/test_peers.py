@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from benchmarks.convergence.folds import Fold
-from benchmarks.convergence.methods import METHODS, Loss
-from benchmarks.convergence.settings import Settings
-from benchmarks.convergence.training import Training
 from benchmarks.peers import pml
 
 
@@ -39,26 +34,3 @@ def test_its_semi_hard_keeps_every_violator_in_euclidean_distance() -> None:
     assert len(expected) > 3
     value = float(loss(embeddings, labels, miner(embeddings, labels)))
     assert abs(value - sum(terms) / len(terms)) < 1e-6
-
-
-def test_peers_get_the_embeddings_that_metricface_gets(fold: Fold, settings: Settings) -> None:
-    given: dict[str, Tensor] = {}
-    for name in ("semi-hard", "pml-semi-hard", "pml-contrastive"):
-        training = Training(METHODS[name], fold, settings, seed=0)
-        loss = training.loss
-
-        def spied(
-            embeddings: Tensor,
-            labels: Tensor,
-            indices: Sequence[Tensor] | None = None,
-            /,
-            name: str = name,
-            loss: Loss = loss,
-        ) -> Tensor:
-            given[name] = embeddings.detach().clone()
-            return loss(embeddings, labels, indices)
-
-        training.loss = spied
-        training.advance()
-    assert torch.equal(given["semi-hard"], given["pml-semi-hard"])
-    assert torch.equal(given["semi-hard"], given["pml-contrastive"])

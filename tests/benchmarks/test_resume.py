@@ -1,7 +1,12 @@
-"""A killed run, started again, ends as if it had not been killed."""
+"""A killed run, started again, ends as if it had not been killed and repeats no finished cell."""
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,12 +14,14 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks.convergence.cell import run_cell
+from benchmarks.convergence.cell import Task, run_cell
 from benchmarks.convergence.folds import Fold
 from benchmarks.convergence.methods import METHODS
 from benchmarks.convergence.run_folder import Cell, RunFolder
 from benchmarks.convergence.settings import Settings
-from benchmarks.convergence.training import Training
+from metricface.recipes.training import Training
+
+ROOT = Path(__file__).parents[2]
 
 
 class Killed(BaseException):
@@ -22,12 +29,14 @@ class Killed(BaseException):
 
 
 def kill_at(step: int, patch: pytest.MonkeyPatch) -> None:
-    """End the process's work before the step after ``step`` is taken."""
-    advance = Training.advance
+    """End the process's work before the step after ``step`` is taken, in any stage."""
+    advance, taken = Training.advance, 0
 
     def until_killed(self: Training) -> torch.Tensor:
-        if self.step == step:
+        nonlocal taken
+        if taken == step:
             raise Killed
+        taken += 1
         return advance(self)
 
     patch.setattr(Training, "advance", until_killed)
@@ -40,9 +49,22 @@ def without_seconds(file: Path) -> pd.DataFrame:
     return kept
 
 
+def files_of(folder: RunFolder, cell: Cell) -> list[Path]:
+    return [folder.path / kind / f"{cell.name}.csv" for kind in ("histograms", "hardest")]
+
+
 # One whose miner draws at random, one without a miner, one that uses torch's own generator and
-# learns a parameter of its loss.
-@pytest.mark.parametrize("name", ["random", "contrastive", "pml-distance-weighted"])
+# learns a parameter of its loss, one of two stages, one whose sampler follows the network.
+@pytest.mark.parametrize(
+    "name",
+    [
+        "random",
+        "contrastive",
+        "pml-distance-weighted",
+        "softmax-then-semi-hard",
+        "batch-hard-look-alikes",
+    ],
+)
 # Before the first checkpoint; after one at the very end of an epoch of two batches; after one
 # within an epoch of three.
 @pytest.mark.parametrize(("killed", "p"), [(1, 5), (3, 19), (5, 13)])
@@ -56,67 +78,73 @@ def test_resumed_equals_uninterrupted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings = replace(settings, p=p)
-    method, cell = METHODS[name], Cell(name, seed=3, fold=0)
+    task = Task(METHODS[name], METHODS[name].default, Cell(name, seed=0, fold=0))
     whole, broken = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "broken")
-    expected = run_cell(method, fold, settings, whole, cell).state_dict()
+    for folder in (whole, broken):
+        folder.cells.mkdir(parents=True)
+    run_cell(task, fold, settings, whole, progress=False)
     with monkeypatch.context() as patch:
         kill_at(killed, patch)
         with pytest.raises(Killed):
-            run_cell(method, fold, settings, broken, cell)
-    assert not broken.finished(cell)
+            run_cell(task, fold, settings, broken, progress=False)
+    assert not broken.finished(task.cell)
     torch.rand(7)  # whatever else ran meanwhile
-    resumed = run_cell(method, fold, settings, broken, cell).state_dict()
-    for part in ("network", "loss"):
-        assert resumed[part].keys() == expected[part].keys()
-        for key, tensor in expected[part].items():
-            assert torch.equal(resumed[part][key], tensor), key
-    pd.testing.assert_frame_equal(
-        without_seconds(broken.cells / f"{cell.name}.csv"),
-        without_seconds(whole.cells / f"{cell.name}.csv"),
-        check_exact=True,
+    run_cell(task, fold, settings, broken, progress=False)
+    expected, resumed = (
+        without_seconds(folder.cells / f"{task.cell.name}.csv") for folder in (whole, broken)
     )
+    pd.testing.assert_frame_equal(resumed, expected, check_exact=True)
+    assert expected["step"].tolist()[-1] == 6
+    assert expected["step"].is_monotonic_increasing
+    for mine, other in zip(files_of(whole, task.cell), files_of(broken, task.cell), strict=True):
+        assert mine.read_bytes() == other.read_bytes()
+    assert not list(broken.checkpoints.iterdir())
 
 
-def test_a_resumed_cell_keeps_its_clock_and_repeats_no_evaluation(
+def test_a_resumed_cell_keeps_its_clock(
     fold: Fold, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    method, cell, folder = METHODS["semi-hard"], Cell("semi-hard", 0, 0), RunFolder(tmp_path)
+    task = Task(METHODS["semi-hard"], METHODS["semi-hard"].default, Cell("semi-hard", 0, 0))
+    folder = RunFolder(tmp_path)
+    folder.cells.mkdir()
     with monkeypatch.context() as patch:
         kill_at(5, patch)
         with pytest.raises(Killed):
-            run_cell(method, fold, settings, folder, cell)
-    saved = folder.checkpoint(cell)
-    assert saved is not None
-    assert saved["training"]["step"] == 4
-    run_cell(method, fold, settings, folder, cell)
-    table = pd.read_csv(folder.cells / f"{cell.name}.csv")
+            run_cell(task, fold, settings, folder, progress=False)
+    saved = torch.load(folder.checkpoints / task.cell.name / "checkpoint.pt", weights_only=True)
+    run_cell(task, fold, settings, folder, progress=False)
+    table = pd.read_csv(folder.cells / f"{task.cell.name}.csv")
     assert table["step"].tolist() == [0, 2, 4, 6]
     assert table["seconds"].is_monotonic_increasing
-    assert table["seconds"].iloc[2] == saved["rows"][2]["seconds"]
+    assert table["seconds"].iloc[2] == saved["history"]["rows"][2]["seconds"]
     parts = table[["data_seconds", "mining_seconds", "loss_seconds", "network_seconds"]]
     assert (parts.sum(axis=1) - table["seconds"]).abs().max() < 1e-9
 
 
-def test_a_write_cut_short_leaves_the_old_checkpoint(
-    fold: Fold, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    method, cell, folder = METHODS["semi-hard"], Cell("semi-hard", 0, 0), RunFolder(tmp_path)
-    save = torch.save
-    written: list[object] = []
-
-    def cut_short(state: object, file: Path) -> None:
-        written.append(state)
-        if len(written) == 2:
-            file.write_bytes(b"half of it")
-            raise Killed
-        save(state, file)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(torch, "save", cut_short)
-        with pytest.raises(Killed):
-            run_cell(method, fold, settings, folder, cell)
-    saved = folder.checkpoint(cell)
-    assert saved is not None
-    assert saved["training"]["step"] == 2
-    run_cell(method, fold, settings, folder, cell)
-    assert folder.finished(cell)
+def test_a_run_killed_by_the_system_loses_no_finished_cell(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "benchmarks.convergence", "--data", "orl", "--folds", "4"]
+    command += ["--steps", "4", "--eval-every", "2", "--batch", "6x2", "--dim", "8"]
+    command += ["--methods", "random,batch-hard,softmax", "--jobs", "2", "--out", str(out)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    started = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    finished: dict[Path, bytes] = {}
+    while not finished and time.monotonic() < deadline:
+        time.sleep(0.02)
+        finished = {
+            file: file.read_bytes()
+            for file in out.glob("cells/*.csv")
+            if not file.name.startswith("raw-pixels")
+        }
+    started.send_signal(signal.SIGKILL)
+    assert started.wait() == -signal.SIGKILL
+    assert finished
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(list(out.glob("cells/*.csv"))) == 3 * 4 + 4
+    for file, content in finished.items():
+        assert file.read_bytes() == content
+    assert not list(out.rglob("*.partial"))

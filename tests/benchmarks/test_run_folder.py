@@ -2,70 +2,90 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from benchmarks.convergence import grid
+from benchmarks.convergence import grid, tuning, workers
 from benchmarks.convergence.__main__ import run
-from benchmarks.convergence.cell import run_cell
+from benchmarks.convergence.cell import Task, run_cell
 from benchmarks.convergence.folds import Fold
 from benchmarks.convergence.methods import METHODS, Method, choose
+from benchmarks.convergence.reproduce import reproduce
 from benchmarks.convergence.run_folder import Cell, RunFolder
 from benchmarks.convergence.settings import Settings
-from benchmarks.convergence.training import Training
 from metricface.data import ImageSet
 
-SHORT = ["--steps", "2", "--eval-every", "1", "--batch", "5x3", "--dim", "8"]
+SHORT = ["--steps", "2", "--eval-every", "1", "--batch", "5x3", "--dim", "8", "--jobs", "1"]
+GOAL = ("recall_at_1", 0.8)
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [({"steps": 7}, "steps was 6, is 7"), ({"lr": 0.1}, "lr was 0.001, is 0.1")],
-)
-def test_changed_settings_are_refused_by_name(
-    settings: Settings, tmp_path: Path, change: dict[str, float], said: str
+def claim(
+    path: Path, settings: Settings, methods: list[Method], **values: dict[str, float]
 ) -> None:
+    chosen = {method.name: values.get(method.name, method.default) for method in methods}
+    RunFolder(path).claim(settings, methods, chosen=chosen, goal=GOAL, command="as typed")
+
+
+@pytest.fixture
+def trained(images: ImageSet, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Run on the small patterns; the names of the cells that were trained."""
+    names: list[str] = []
+
+    def counted(
+        task: Task, fold: Fold, settings: Settings, folder: RunFolder, **shown: bool
+    ) -> None:
+        names.append(task.cell.name)
+        run_cell(task, fold, settings, folder, progress=False)
+
+    for module in (grid, tuning):
+        monkeypatch.setattr(module, "load", lambda data: images)
+    monkeypatch.setattr(workers, "run_cell", counted)
+    return names
+
+
+def test_changed_settings_are_refused_by_name(settings: Settings, tmp_path: Path) -> None:
     methods = choose(["random"])
-    RunFolder(tmp_path).claim(settings, methods)
+    claim(tmp_path, settings, methods)
     before = (tmp_path / "settings.json").read_text()
-    with pytest.raises(ValueError, match=said) as refusal:
-        RunFolder(tmp_path).claim(replace(settings, **change), methods)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="steps was 6, is 7") as refusal:
+        claim(tmp_path, replace(settings, steps=7), methods)
     assert str(tmp_path) in str(refusal.value)
+    with pytest.raises(ValueError, match=r"random\.chosen\.lr was 0\.001, is 0\.1"):
+        claim(tmp_path, settings, methods, random={"margin": 0.2, "lr": 0.1})
     assert (tmp_path / "settings.json").read_text() == before
 
 
 def test_a_method_that_changed_its_rule_is_refused(settings: Settings, tmp_path: Path) -> None:
-    method = METHODS["random"]
-    RunFolder(tmp_path).claim(settings, [method])
-    with pytest.raises(ValueError, match=r"method random was .* is 'another rule'"):
-        RunFolder(tmp_path).claim(settings, [replace(method, rule="another rule")])
+    claim(tmp_path, settings, [METHODS["random"]])
+    claim(tmp_path, settings, [METHODS["semi-hard"]])
+    with pytest.raises(ValueError, match=r"random\.rule was .* is 'another rule'"):
+        claim(tmp_path, settings, [replace(METHODS["random"], rule="another rule")])
 
 
-def test_methods_may_be_added(settings: Settings, tmp_path: Path) -> None:
-    RunFolder(tmp_path).claim(settings, choose(["random"]))
-    RunFolder(tmp_path).claim(settings, choose(["semi-hard"]))
-    with pytest.raises(ValueError, match="method random"):
-        RunFolder(tmp_path).claim(settings, [replace(METHODS["random"], rule="another")])
+def test_a_folder_of_another_form_is_refused(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "settings.json").write_text(json.dumps({"settings": {}, "methods": {}}))
+    with pytest.raises(ValueError, match="lacks commands, headline, target"):
+        claim(tmp_path, settings, [METHODS["random"]])
 
 
 def test_a_run_leaves_its_files_and_never_repeats_a_finished_cell(
-    images: ImageSet,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    trained: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(grid, "load", lambda data: images)
     command = [*SHORT, "--methods", "random,pml-semi-hard", "--out", str(tmp_path)]
     report = run(command)
     printed = capsys.readouterr().out
-    for name in ("results.csv", "summary.csv", "convergence.png", "histograms.png"):
+    for name in ("results.csv", "summary.csv"):
         assert (tmp_path / name).stat().st_size > 100
         assert str(tmp_path / name) in printed
     for name in ("random", "pml-semi-hard", "raw-pixels"):
         assert name in printed
+        for kind in ("histograms", "hardest"):
+            assert (tmp_path / kind / f"{name}.seed0.fold0.csv").exists()
+    assert (tmp_path / "histograms" / "untrained.seed0.fold0.csv").exists()
     results = pd.read_csv(tmp_path / "results.csv")
     assert results.groupby("method")["step"].apply(list).to_dict() == {
         "pml-semi-hard": [0, 1, 2],
@@ -75,17 +95,10 @@ def test_a_run_leaves_its_files_and_never_repeats_a_finished_cell(
     first = results[results["step"] == 0].set_index("method")["map_at_r"]
     assert first["random"] == first["pml-semi-hard"]
     assert not list(tmp_path.rglob("*.partial"))
+    assert not list((tmp_path / "checkpoints").iterdir())
 
     before = {file: file.read_bytes() for file in (tmp_path / "cells").iterdir()}
-    trained: list[str] = []
-
-    def counted(
-        method: Method, fold: Fold, settings: Settings, folder: RunFolder, cell: Cell
-    ) -> Training:
-        trained.append(cell.name)
-        return run_cell(method, fold, settings, folder, cell)
-
-    monkeypatch.setattr(grid, "run_cell", counted)
+    trained.clear()
     again = run(command)
     assert trained == []
     pd.testing.assert_frame_equal(again.summary, report.summary)
@@ -93,3 +106,55 @@ def test_a_run_leaves_its_files_and_never_repeats_a_finished_cell(
     assert trained == ["random.seed1.fold0", "pml-semi-hard.seed1.fold0"]
     for file, content in before.items():
         assert file.read_bytes() == content
+
+
+def test_the_tuned_setting_is_the_one_best_on_validation_identities(
+    trained: list[str], tmp_path: Path
+) -> None:
+    methods = ["--methods", "semi-hard,softmax", "--out", str(tmp_path)]
+    run([*SHORT, *methods, "--tune", "3"])
+    assert len(trained) == 2 * 3 + 2
+    table = pd.read_csv(tmp_path / "tuning.csv")
+    assert table.groupby("method", sort=False).size().to_dict() == {"semi-hard": 3, "softmax": 3}
+    written = RunFolder(tmp_path).written()
+    tried = RunFolder(tmp_path / "tuning").written()
+    assert written is not None
+    assert tried is not None
+    assert (written["settings"]["held"], tried["settings"]["held"]) == ("test", "validation")
+    for name, rows in table.groupby("method"):
+        (best,) = rows[rows["chosen"]].itertuples()
+        assert best.recall_at_1 == rows["recall_at_1"].max()
+        assert written["methods"][name]["chosen"] == json.loads(best.setting)
+    trained.clear()
+    run([*SHORT, *methods])  # without tuning anew the chosen settings stay
+    assert trained == []
+
+
+def test_a_published_cell_is_run_again_and_held_against_the_table(
+    trained: list[str], tmp_path: Path
+) -> None:
+    published = tmp_path / "published"
+    run([*SHORT, "--methods", "random", "--seeds", "2", "--out", str(published)])
+    trained.clear()
+    cell = published / "cells" / "random.seed1.fold0.csv"
+    sentence, inside = reproduce(cell, out=tmp_path / "again", command="as typed")
+    assert trained == ["random.seed1.fold0"]
+    assert inside
+    assert "random.seed1.fold0: recall_at_1" in sentence
+    assert "within the interval" in sentence
+    table = pd.read_csv(cell)
+    table["recall_at_1"] = 0.0
+    other = pd.read_csv(published / "cells" / "random.seed0.fold0.csv")
+    for name, rows in (("seed0", other.assign(recall_at_1=0.01)), ("seed1", table)):
+        rows.to_csv(published / "cells" / f"random.{name}.fold0.csv", index=False)
+    sentence, inside = reproduce(cell, out=tmp_path / "again", command="as typed")
+    assert not inside
+    assert "outside the interval" in sentence
+    with pytest.raises(ValueError, match="there is no cell"):
+        reproduce(published / "cells" / "other.csv", out=tmp_path, command="")
+
+
+@pytest.mark.parametrize("name", ["random", "random.seed1", "random.fold0.seed1", "a.seedx.fold1"])
+def test_a_cell_is_known_by_its_file(name: str) -> None:
+    with pytest.raises(ValueError, match=r"METHOD\.seedS\.foldF"):
+        Cell.named(name)

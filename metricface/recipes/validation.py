@@ -1,8 +1,7 @@
-"""What is measured on held-out identities: one flat row of numbers."""
+"""What an embedding is worth on identities it has not seen."""
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from metricface.evaluation import retrieval, verification
@@ -10,8 +9,8 @@ from metricface.evaluation import retrieval, verification
 FARS = (1e-1, 1e-2, 1e-3)
 
 
-def measures(embeddings: Tensor, labels: Tensor) -> dict[str, float]:
-    """Retrieval and verification over all images, by column name.
+def unseen_identities(embeddings: Tensor, labels: Tensor) -> dict[str, float]:
+    """Retrieval and verification over all samples, by name.
 
     Args:
         embeddings: ``[N, D]``.
@@ -25,7 +24,7 @@ def measures(embeddings: Tensor, labels: Tensor) -> dict[str, float]:
     Example:
         >>> import torch
         >>> labels = torch.arange(20).repeat_interleave(4)
-        >>> measures(torch.eye(20)[labels], labels)["recall_at_1"]
+        >>> unseen_identities(torch.eye(20)[labels], labels)["recall_at_1"]
         1.0
     """
     found = retrieval(embeddings, labels, ks=(1, 5))
@@ -40,23 +39,3 @@ def measures(embeddings: Tensor, labels: Tensor) -> dict[str, float]:
         "auc": verified.auc,
         **{f"tar_at_{far:g}": verified.tar[far] for far in FARS},
     }
-
-
-def raw_pixels(images: Tensor) -> Tensor:
-    """Pixels as an embedding: each image less its own mean, scaled to unit length.
-
-    What a method must beat to have learnt anything.
-
-    Args:
-        images: ``[N, 1, H, W]``.
-
-    Returns:
-        Unit vectors ``[N, H·W]``.
-
-    Example:
-        >>> import torch
-        >>> raw_pixels(torch.tensor([[[[0.0, 2.0]]]]))
-        tensor([[-0.7071,  0.7071]])
-    """
-    pixels = images.flatten(1)
-    return F.normalize(pixels - pixels.mean(dim=1, keepdim=True), dim=1)

@@ -1,0 +1,142 @@
+"""Every miner with the losses it goes with, and the losses over the whole batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import nn
+
+from benchmarks.convergence.methods.method import Method, Miner, Setup, Values, trained_on
+from metricface import losses, miners
+from metricface.distances import Distance, Euclidean, SquaredEuclidean
+
+MARGINS = (0.2, 0.1, 0.5)
+CONTRASTIVE_MARGINS = (1.0, 0.5, 0.75)
+BOUNDARY = {"beta": (1.2, 0.9, 1.0), "loss_lr": (1e-2, 1e-3)}
+
+MINERS: dict[str, tuple[str, Callable[[Distance, float, int], Miner]]] = {
+    "random": (
+        "one random triplet per anchor",
+        lambda distance, margin, seed: miners.RandomMiner(seed=seed),
+    ),
+    "batch-all": (
+        "every triplet that violates the margin, 8 per anchor at random",
+        lambda distance, margin, seed: miners.BatchAllMiner(
+            margin, per_anchor=8, distance=distance, seed=seed
+        ),
+    ),
+    "semi-hard": (
+        "every pair with its closest negative inside the margin",
+        lambda distance, margin, seed: miners.SemiHardMiner(margin, distance=distance),
+    ),
+    "batch-hard": (
+        "hardest positive and negative per anchor",
+        lambda distance, margin, seed: miners.BatchHardMiner(distance=distance),
+    ),
+    "easy-positive": (
+        "closest positive and a semi-hard negative per anchor",
+        lambda distance, margin, seed: miners.EasyPositiveMiner(distance=distance),
+    ),
+    "ranked": (
+        "hardest positive and one of the five hardest negatives per anchor",
+        lambda distance, margin, seed: miners.RankedMiner(
+            (0, 1), (0, 5), distance=distance, seed=seed
+        ),
+    ),
+    "distance-weighted": (
+        "a negative per positive, uniform in distance",
+        lambda distance, margin, seed: miners.DistanceWeightedMiner(seed=seed),
+    ),
+    "multi-similarity": (
+        "pairs harder than the anchor's easiest of the other kind, epsilon 0.1",
+        lambda distance, margin, seed: miners.MultiSimilarityMiner(0.1),
+    ),
+}
+"""What each picks, and how it is made for a distance, a margin and a seed."""
+
+# The papers' distances: hinges on the squared one are FaceNet's; batch-hard is "more prone to
+# collapsing" with it.
+SQUARED = {"random", "batch-all", "semi-hard"}
+
+
+def _distance(miner: str) -> Distance:
+    return SquaredEuclidean() if miner in SQUARED else Euclidean()
+
+
+def _triplet(miner: str) -> Method:
+    rule, make = MINERS[miner]
+    distance = _distance(miner)
+
+    def ask(setup: Setup, values: Values) -> tuple[nn.Module, Miner]:
+        loss = losses.TripletLoss(values["margin"], distance=distance)
+        return loss, make(distance, values["margin"], setup.seed)
+
+    measured = "squared distance" if miner in SQUARED else "distance"
+    return Method(
+        miner, "triplet", f"{rule}; hinge on {measured}", trained_on(ask), {"margin": MARGINS}
+    )
+
+
+def _soft(miner: str) -> Method:
+    rule, make = MINERS[miner]
+
+    def ask(setup: Setup, values: Values) -> tuple[nn.Module, Miner]:
+        loss = losses.TripletLoss("soft", distance=Euclidean())
+        return loss, make(Euclidean(), 0.2, setup.seed)
+
+    rule = f"{rule}; soft margin on distance"
+    return Method(f"{miner}-soft", "triplet", rule, trained_on(ask))
+
+
+def _contrastive(miner: str) -> Method:
+    rule, make = MINERS[miner]
+
+    def ask(setup: Setup, values: Values) -> tuple[nn.Module, Miner]:
+        return losses.ContrastiveLoss(values["margin"]), make(_distance(miner), 0.2, setup.seed)
+
+    rule = f"{rule}; contrastive loss of Hadsell's form"
+    space = {"margin": CONTRASTIVE_MARGINS}
+    return Method(f"{miner}-contrastive", "pair", rule, trained_on(ask), space)
+
+
+def _margin(miner: str) -> Method:
+    rule, make = MINERS[miner]
+
+    def ask(setup: Setup, values: Values) -> tuple[nn.Module, Miner]:
+        loss = losses.MarginLoss(0.2, values["beta"])
+        return loss, make(_distance(miner), 0.2, setup.seed)
+
+    rule = f"{rule}; margin loss 0.2 with a learnt boundary"
+    return Method(f"{miner}-margin", "pair", rule, trained_on(ask), BOUNDARY)
+
+
+MINED = [kind(miner) for kind in (_triplet, _soft, _contrastive, _margin) for miner in MINERS]
+
+WHOLE_BATCH = [
+    Method(
+        "all-triplets",
+        "triplet",
+        "every triplet of the batch, exactly; hinge on distance, mean of those above zero",
+        trained_on(
+            lambda setup, values: (
+                losses.BatchAllTripletLoss(values["margin"], distance=Euclidean()),
+                None,
+            )
+        ),
+        {"margin": MARGINS},
+    ),
+    Method(
+        "contrastive",
+        "pair",
+        "all pairs of the batch; contrastive loss of Hadsell's form",
+        trained_on(lambda setup, values: (losses.ContrastiveLoss(values["margin"]), None)),
+        {"margin": CONTRASTIVE_MARGINS},
+    ),
+    Method(
+        "margin",
+        "pair",
+        "all pairs of the batch; margin loss 0.2 with a learnt boundary",
+        trained_on(lambda setup, values: (losses.MarginLoss(0.2, values["beta"]), None)),
+        BOUNDARY,
+    ),
+]

@@ -1,0 +1,56 @@
+"""Run one cell of a published table again and hold it against the table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.convergence.grid import run_grid
+from benchmarks.convergence.methods import choose
+from benchmarks.convergence.run_folder import Cell, RunFolder
+from benchmarks.convergence.settings import Settings
+from benchmarks.convergence.summary import summarise
+
+
+def reproduce(published: Path, *, out: Path, command: str) -> tuple[str, bool]:
+    """Train the cell of a file ``RUN/cells/NAME.csv`` anew, as RUN's settings say.
+
+    Args:
+        published: the cell's file.
+        out: a run folder of its own.
+        command: as it was typed.
+
+    Returns:
+        A sentence, and whether the new value lies within the published interval.
+
+    Raises:
+        ValueError: no such file, not a cell's, or a method that is no longer what it was.
+    """
+    if not published.is_file():
+        raise ValueError(f"there is no cell {published}")
+    cell, run = Cell.named(published.stem), RunFolder(published.parent.parent)
+    written = run.written()
+    if written is None or cell.method not in written["methods"]:
+        raise ValueError(f"{run.path} is not a run folder with the method {cell.method}")
+    (method,) = choose([cell.method])
+    known = written["methods"][cell.method]
+    if method.rule != known["rule"]:
+        raise ValueError(f"{method.name} was {known['rule']!r}, and is {method.rule!r} now")
+    goal = (written["headline"], written["target"])
+    grid = run_grid(
+        Settings(**written["settings"]),
+        [method],
+        chosen={method.name: known["chosen"]},
+        seeds=[cell.seed],
+        out=out,
+        goal=goal,
+        command=command,
+    )
+    table = summarise(run.results(), headline=goal[0], target=goal[1]).set_index("method")
+    mean, width = table.loc[cell.method, [goal[0], f"{goal[0]}_ci95"]]
+    now = float(grid.summary.set_index("method").loc[cell.method, goal[0]])
+    inside = abs(now - mean) <= width
+    return (
+        f"{cell.name}: {goal[0]} {now:.4f}, published {mean:.4f} ± {width:.4f}: "
+        f"{'within' if inside else 'outside'} the interval",
+        bool(inside),
+    )

@@ -1,0 +1,182 @@
+"""Convergence as small multiples: each family, then comparisons that have a point."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Literal, NamedTuple
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from benchmarks.convergence.run_folder import RAW_PIXELS
+from benchmarks.convergence.summary import half_width, repeats
+from benchmarks.report.document import Panel
+from benchmarks.report.labels import family, metric, number
+from benchmarks.report.run import Run
+from metricface import plots
+from metricface.plots.palette import FAINT
+
+STORIES = {
+    "Softmax, triplets, and softmax before triplets": (
+        "softmax",
+        "semi-hard",
+        "softmax-then-semi-hard",
+    ),
+    "Random, semi-hard, hardest": ("random", "semi-hard", "batch-hard", "batch-hard-soft"),
+    "With and without a memory": (
+        "semi-hard",
+        "semi-hard-memory",
+        "contrastive",
+        "contrastive-memory",
+    ),
+    "Random batches and look-alikes": ("batch-hard-soft", "batch-hard-look-alikes"),
+    "One loss, several miners": (
+        "random",
+        "batch-all",
+        "semi-hard",
+        "easy-positive",
+        "distance-weighted",
+    ),
+    "Softmax alone, with triplets, with verification, with centres": (
+        "softmax",
+        "softmax-and-batch-hard",
+        "deepid2",
+        "softmax-center",
+    ),
+}
+"""Comparisons by name; told where two or more of their methods have run."""
+
+PEER_PREFIX = "pml-"
+"""``pml-X`` is the rule of ``X`` in the other library."""
+
+Counted = Literal["step", "seconds"]
+
+
+class _Stage(NamedTuple):
+    """What all panels of a run share, so that they can be compared."""
+
+    curves: pd.DataFrame
+    means: pd.DataFrame
+    metric: str
+    target: float
+    baseline: dict[str, float]
+    limits: tuple[float, float]
+
+
+def family_panels(run: Run) -> list[Panel]:
+    """A family's methods over all others in grey, by step and by second, family after family."""
+    kinds = dict.fromkeys(method.family for method in run.methods.values())
+    groups = {
+        family(kind): [name for name, method in run.methods.items() if method.family == kind]
+        for kind in kinds
+    }
+    return _panels(run, groups)
+
+
+def story_panels(run: Run) -> list[Panel]:
+    """The comparisons whose methods are in the run, and each rule that both libraries have."""
+    twins = {
+        f"{name} in both libraries": (name, PEER_PREFIX + name)
+        for name in run.methods
+        if PEER_PREFIX + name in run.methods
+    }
+    return _panels(run, {**STORIES, **twins}, at_least=2)
+
+
+def _panels(run: Run, groups: Mapping[str, Sequence[str]], at_least: int = 1) -> list[Panel]:
+    """Two panels for each group of which enough has run."""
+    rows = run.trained.dropna(subset=[run.headline])
+    if rows.empty:
+        return []
+    stage = _stage(run, repeats(rows))
+    ran = set(stage.curves["method"])
+    panels = []
+    for title, names in groups.items():
+        present = [name for name in names if name in ran]
+        if len(present) >= at_least:
+            panels += [
+                _panel(stage, title, present, "step"),
+                _panel(stage, title, present, "seconds"),
+            ]
+    return panels
+
+
+def _stage(run: Run, curves: pd.DataFrame) -> _Stage:
+    pixels = run.results[run.results["method"] == RAW_PIXELS][run.headline]
+    baseline = {"raw pixels": float(pixels.mean())} if len(pixels) else {}
+    steps = curves.groupby(["method", "step"], as_index=False)
+    means: pd.DataFrame = steps[[run.headline, "seconds"]].mean()
+    limits = _limits(curves, means, run, [run.target, *baseline.values()])
+    return _Stage(curves, means, run.headline, run.target, baseline, limits)
+
+
+def _limits(
+    curves: pd.DataFrame, means: pd.DataFrame, run: Run, levels: Sequence[float]
+) -> tuple[float, float]:
+    """A range that holds every mean, every level, and the intervals after the last step."""
+    seen = [*means[run.headline], *levels]
+    last = curves[curves["step"] == curves.groupby("method")["step"].transform("max")]
+    for _, ends in last.groupby("method")[run.headline]:
+        half = half_width(ends)
+        if math.isfinite(half):
+            seen += [float(ends.mean()) - half, float(ends.mean()) + half]
+    room = 0.04 * (max(seen) - min(seen))
+    return max(min(seen) - room, 0.0), max(seen) + room
+
+
+def _panel(stage: _Stage, title: str, names: Sequence[str], x: Counted) -> Panel:
+    last = stage.means.groupby("method")[stage.metric].last().to_dict()
+    ends = {name: float(last[name]) for name in names}
+    order = sorted(names, key=lambda name: -ends[name])
+    counted = "optimizer step" if x == "step" else "second of training"
+    listed = ", ".join(f"{name} {number(ends[name])}" for name in order)
+    return Panel(
+        title=f"{title}, by {x if x == 'step' else 'second'}",
+        caption="",
+        alt=f"{metric(stage.metric)} by {counted}. At the end: {listed}.",
+        draw=partial(_draw, stage=stage, ends=ends, x=x),
+        height=2.5 + 0.19 * len(names),
+    )
+
+
+def _draw(ax: Axes, *, stage: _Stage, ends: dict[str, float], x: Counted) -> None:
+    """The named methods with their intervals, all others thin and grey behind them."""
+    for name, line in stage.means.groupby("method", sort=False):
+        if name not in ends:
+            ax.plot(line[x], line[stage.metric], color=FAINT, alpha=0.4, linewidth=0.8, zorder=0.5)
+    shown = pd.concat([stage.curves[stage.curves["method"] == name] for name in ends])
+    plots.convergence(
+        shown,
+        metric=stage.metric,
+        x=x,
+        ax=ax,
+        baseline=stage.baseline,
+        target=stage.target,
+    )
+    own = stage.means[stage.means["method"].isin(list(ends))]
+    ax.set(
+        xlabel="optimizer steps" if x == "step" else "seconds of training",
+        ylabel=metric(stage.metric),
+        xlim=(0, float(own[x].max()) * 1.01),
+        ylim=stage.limits,
+    )
+    _legend_below(ax, ends)
+
+
+def _legend_below(ax: Axes, ends: dict[str, float]) -> None:
+    """The methods under the picture, from the highest end to the lowest, with where they end."""
+    lines, names = ax.get_legend_handles_labels()
+    by_name = dict(zip(names, lines, strict=True))
+    order = sorted(by_name, key=lambda name: -ends[name])
+    ax.legend(
+        [by_name[name] for name in order],
+        [f"{name}  {number(ends[name])}" for name in order],
+        loc="upper left",
+        bbox_to_anchor=(-0.02, -0.22),
+        borderaxespad=0,
+        frameon=False,
+        handlelength=3.2,
+        labelspacing=0.3,
+    )

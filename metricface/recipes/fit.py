@@ -1,0 +1,274 @@
+"""The training loop around samplers, miners and losses."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from metricface.memory import CrossBatchMemory
+from metricface.recipes.batches import Batches, BatchSampler, Labelled, identity_numbers
+from metricface.recipes.checkpoints import Checkpoints
+from metricface.recipes.embed import embed
+from metricface.recipes.history import History, Row
+from metricface.recipes.look_alikes import LookAlikes
+from metricface.recipes.objective import Objective
+from metricface.recipes.options import Options
+from metricface.recipes.random_state import seeded
+from metricface.recipes.settings import training_settings
+from metricface.recipes.training import Training
+from metricface.recipes.watching import Watch
+from metricface.samplers import HardIdentitySampler
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a training leaves behind.
+
+    Attributes:
+        model: with its final weights, in evaluation mode.
+        history: one flat row of numbers per evaluation: ``step``, ``seconds`` of training (and
+            ``data_seconds``, ``network_seconds``, ``mining_seconds``, ``loss_seconds``), the mean
+            ``loss`` since the row before, and what :attr:`Options.evaluate` measures.
+        step: steps taken.
+        best_step: whose evaluation was best; None without validation.
+    """
+
+    model: nn.Module
+    history: list[Row]
+    step: int
+    best_step: int | None
+
+
+def fit(
+    model: nn.Module,
+    data: Labelled,
+    loss: nn.Module | Sequence[nn.Module],
+    *,
+    sampler: BatchSampler,
+    steps: int,
+    miner: Callable[..., Sequence[Tensor]] | None = None,
+    memory: CrossBatchMemory | None = None,
+    look_alikes: LookAlikes | None = None,
+    validation: Labelled | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    options: Options | None = None,
+) -> Fit:
+    """Train a model, watch it on unseen identities, and survive being killed.
+
+    Any module, any sampler of this library, any loss, classifier or miner of this library or of
+    pytorch-metric-learning. Classifiers find identities numbered 0 to C − 1 in the sorted order
+    of the labels.
+
+    The model is evaluated before the first step, every ``options.evaluate_every`` steps and at the
+    end. With a ``folder``, a checkpoint is written after every evaluation. The same call again goes
+    on from there and ends with the same weights, bit for bit, as if it had never stopped; called
+    once more it returns at once. Changed settings are refused by name.
+
+    Args:
+        model: maps inputs ``[B, …]`` to embeddings ``[B, D]``; changed in place.
+        data: the training set, with ``.labels``; item ``i`` is an input, or begins with one.
+        loss: one, or several to add up, or an :class:`Objective` that weighs them.
+        sampler: batches of the data's indices.
+        steps: optimizer steps, at least 1.
+        miner: picks what the losses look at; None means all of the batch.
+        memory: past embeddings that the batch is compared with besides.
+        look_alikes: let identities that look alike meet; needs a ``HardIdentitySampler``.
+        validation: other identities to evaluate on.
+        folder: for ``checkpoint.pt`` and ``tensorboard/``; None writes nothing.
+        options: all the rest.
+
+    Returns:
+        The model and its history.
+
+    Raises:
+        ValueError: settings that contradict each other, a folder with other settings or a broken
+            checkpoint, a loss that is no longer finite.
+        TypeError: data without labels, a sampler that cannot be resumed, a loss that takes no
+            labels, a state that could not be loaded again.
+        ImportError: tqdm or TensorBoard is wanted and missing.
+
+    Example:
+        >>> import numpy as np
+        >>> from metricface.data import ImageSet
+        >>> from metricface.losses import TripletLoss
+        >>> from metricface.miners import SemiHardMiner
+        >>> from metricface.samplers import PKSampler
+        >>> pixels = np.random.default_rng(0).integers(0, 256, (40, 8, 8), np.uint8)
+        >>> people = ImageSet(pixels, np.arange(40) // 4, tuple("abcdefghij"))
+        >>> model = nn.Sequential(nn.Flatten(), nn.Linear(64, 16))
+        >>> done = fit(
+        ...     model,
+        ...     people,
+        ...     TripletLoss(),
+        ...     miner=SemiHardMiner(),
+        ...     sampler=PKSampler(people.labels, p=5, k=4),
+        ...     steps=4,
+        ...     options=Options(evaluate_every=2, progress=False),
+        ... )
+        >>> [row["step"] for row in done.history]
+        [0.0, 2.0, 4.0]
+    """
+    options = Options() if options is None else options
+    _check(steps, sampler, look_alikes, validation, folder, options)
+    objective = _objective(loss, miner, memory)
+    first = next(model.parameters(), torch.empty(0))
+    device = first.device if options.device is None else torch.device(options.device)
+    model.to(device)  # before the generators are looked at: this may wake those of the device
+    settings = training_settings(
+        model,
+        data,
+        objective,
+        sampler=sampler,
+        steps=steps,
+        look_alikes=look_alikes,
+        validation=validation,
+        options=options,
+    )
+    checkpoints = None if folder is None else Checkpoints(folder, settings)
+    with seeded(options.seed):
+        training = _training(model, data, objective, sampler, look_alikes, options, device)
+        history = _run(training, steps, validation, checkpoints, options)
+    weights = history.best.weights if history.best and options.restore_best else None
+    model.load_state_dict(weights or training.evaluated_model.state_dict())
+    best_step = history.best.step if history.best else None
+    return Fit(model.eval(), history.rows, training.step, best_step)
+
+
+def _check(
+    steps: int,
+    sampler: BatchSampler,
+    look_alikes: LookAlikes | None,
+    validation: Labelled | None,
+    folder: str | os.PathLike[str] | None,
+    options: Options,
+) -> None:
+    """What would otherwise be ignored, or fail late."""
+    if steps < 1:
+        raise ValueError(f"steps must be at least 1, got {steps}")
+    if options.patience is not None and validation is None:
+        raise ValueError("patience needs validation data, got none")
+    if options.tensorboard and folder is None:
+        raise ValueError("tensorboard=True needs a folder to write to, got none")
+    if look_alikes is not None and not isinstance(sampler, HardIdentitySampler):
+        raise ValueError(f"look_alikes needs a HardIdentitySampler, got {type(sampler).__name__}")
+
+
+def _objective(
+    loss: nn.Module | Sequence[nn.Module],
+    miner: Callable[..., Sequence[Tensor]] | None,
+    memory: CrossBatchMemory | None,
+) -> Objective:
+    if not isinstance(loss, Objective):
+        return Objective(loss, miner=miner, memory=memory)
+    if miner is not None or memory is not None:
+        raise ValueError("an Objective brings its own miner and memory, but others were given")
+    return loss
+
+
+def _training(
+    model: nn.Module,
+    data: Labelled,
+    objective: Objective,
+    sampler: BatchSampler,
+    look_alikes: LookAlikes | None,
+    options: Options,
+    device: torch.device,
+) -> Training:
+    """All parts put together on the device."""
+
+    def refresh(epoch: int) -> None:
+        if look_alikes is not None and isinstance(sampler, HardIdentitySampler):
+            workers, amp = options.workers, options.amp
+            evaluated = training.evaluated_model
+            look_alikes.refresh(sampler, evaluated, data, epoch=epoch, workers=workers, amp=amp)
+
+    batches = Batches(
+        data,
+        sampler,
+        augment=options.augment,
+        workers=options.workers,
+        seed=options.seed,
+        device=device,
+        before_epoch=None if look_alikes is None else refresh,
+    )
+    training = Training(model, objective, batches, options, device=device)
+    return training
+
+
+def _run(
+    training: Training,
+    steps: int,
+    validation: Labelled | None,
+    checkpoints: Checkpoints | None,
+    options: Options,
+) -> History:
+    """Step, evaluate, save: from the last checkpoint to the end."""
+    history = History(None if validation is None else options.metric, keep=options.restore_best)
+    saved = checkpoints.load() if checkpoints else None
+    if saved is not None:
+        training.load_state_dict(saved["training"])
+        history.load_state_dict(saved["history"])
+    if options.monitor is not None:
+        options.monitor.step = training.step
+    events = checkpoints.folder / "tensorboard" if checkpoints and options.tensorboard else None
+    losses: list[Tensor] = []
+
+    def take_stock() -> None:
+        row = _row(training, losses, validation, options)
+        losses.clear()
+        history.add(row, training.evaluated_model)
+        watch.show(row)
+        if checkpoints is not None:
+            checkpoints.save(training=training.state_dict(), history=history.state_dict())
+
+    with Watch(
+        steps=steps,
+        step=None if saved is None else training.step,
+        progress=options.progress,
+        tensorboard=events,
+        metric=options.metric,
+    ) as watch:
+        if saved is None:
+            take_stock()
+        while training.step < steps and not history.exhausted(options.patience):
+            losses.append(training.advance())
+            watch.advance()
+            if training.step % options.evaluate_every == 0 or training.step == steps:
+                take_stock()
+    training.batches.settle()
+    if options.monitor is not None:
+        options.monitor.flush()
+    return history
+
+
+def _row(
+    training: Training, losses: list[Tensor], validation: Labelled | None, options: Options
+) -> Row:
+    """One evaluation: where the training stands, what it cost, what it can do."""
+    loss = float(torch.stack(losses).mean()) if losses else math.nan
+    if losses and not math.isfinite(loss):
+        raise ValueError(
+            f"the loss is {loss} by step {training.step}; a lower learning rate, a gradient clip "
+            "or an easier miner may help, and the last checkpoint is kept"
+        )
+    spent = training.stopwatch
+    row = {
+        "step": float(training.step),
+        "seconds": spent.total,
+        **{f"{kind}_seconds": seconds for kind, seconds in spent.seconds.items()},
+        "loss": loss,
+    }
+    if validation is None:
+        return row
+    model, workers, amp = training.evaluated_model, options.workers, options.amp
+    labels = torch.from_numpy(identity_numbers(validation))
+    found = options.evaluate(embed(model, validation, workers=workers, amp=amp), labels)
+    taken = sorted(set(row) & set(found))
+    if taken:
+        raise ValueError(f"evaluate gave {', '.join(taken)}, which the history itself has")
+    return row | {name: float(value) for name, value in found.items()}

@@ -1,0 +1,91 @@
+"""Which identities look alike now: from the whole training set to the sampler."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from metricface.offline import identity_neighbours
+from metricface.offline.identity_neighbours import By
+from metricface.offline.impostors import Index
+from metricface.recipes.batches import Labelled, identity_numbers
+from metricface.recipes.embed import embed
+from metricface.samplers import HardIdentitySampler
+
+
+@dataclass(frozen=True)
+class LookAlikes:
+    """Every so many epochs, embed the training set and let identities that look alike meet.
+
+    Hard batches from a network that knows nothing yet are what makes embeddings collapse. For
+    ``warmup`` epochs the sampler therefore keeps the neighbours it was made with: given
+    ``neighbours=np.empty((C, 0), int)``, its batches are random until then.
+
+    Attributes:
+        every: epochs between two searches, at least 1.
+        warmup: epochs before the first, at least 0.
+        k: look-alikes listed for each identity.
+        by: what stands for an identity: ``"mean"`` of its embeddings, or a random ``"sample"``.
+        index: how they are sought: ``"exact"``, ``"ivf"`` or ``"hnsw"``.
+
+    Raises:
+        ValueError: a number out of its range.
+
+    Example:
+        >>> [epoch for epoch in range(8) if LookAlikes(every=2, warmup=3).due(epoch)]
+        [3, 5, 7]
+
+    Reference: Liao, Shao, "Graph Sampling Based Deep Metric Learning for Generalizable Person
+    Re-Identification", CVPR 2022; Smirnov et al., "Doppelganger Mining for Face Representation
+    Learning", ICCVW 2017.
+    """
+
+    every: int = 1
+    warmup: int = 2
+    k: int = 32
+    by: By = "mean"
+    index: Index = "exact"
+
+    def __post_init__(self) -> None:
+        """Counts must be counts."""
+        for name, least in (("every", 1), ("warmup", 0), ("k", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+
+    def due(self, epoch: int) -> bool:
+        """Whether look-alikes are sought before this epoch."""
+        return epoch >= self.warmup and (epoch - self.warmup) % self.every == 0
+
+    def refresh(
+        self,
+        sampler: HardIdentitySampler,
+        model: nn.Module,
+        data: Labelled,
+        *,
+        epoch: int,
+        workers: int = 0,
+        amp: torch.dtype | None = None,
+    ) -> None:
+        """Hand the sampler the present look-alikes if they are due before this epoch.
+
+        Args:
+            sampler: of the data's labels.
+            model: embeds it.
+            data: the training set.
+            epoch: that comes next.
+            workers: processes that fetch.
+            amp: embeds under autocast in that type.
+        """
+        if not self.due(epoch):
+            return
+        found = identity_neighbours(
+            embed(model, data, workers=workers, amp=amp),
+            identity_numbers(data),
+            self.k,
+            by=self.by,
+            index=self.index,
+            seed=epoch,
+        )
+        sampler.set_neighbours(found)

@@ -1,0 +1,120 @@
+"""How to train, apart from what is trained on what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Adam, Optimizer
+
+from metricface.diagnostics import BatchMonitor
+from metricface.recipes.batches import Augment
+from metricface.recipes.schedules import Schedule
+from metricface.recipes.validation import unseen_identities
+
+Evaluate = Callable[[Tensor, Tensor], dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What all recipes understand; the defaults train a small network on one device.
+
+    Attributes:
+        lr: learning rate of the model.
+        loss_lr: that of the loss's own parameters (class weights, β); None takes ``lr``.
+        optimizer: makes the optimizer from parameter groups that bring their learning rates;
+            None is Adam.
+        schedule: makes any of torch's schedulers, stepped once per step; None keeps the rates.
+        amp: ``torch.bfloat16`` or ``torch.float16`` runs the model under autocast (with a
+            gradient scaler for float16); mining and losses stay in float32.
+        ema: decay of an exponential moving average of the weights, such as 0.999; it is what is
+            evaluated and returned.
+        chunk: run the model over so many inputs at a time and compute their activations anew on
+            the way back: the exact gradient of a large batch in the memory of a small one (batch
+            normalisation then sees chunks). Adding up the gradients of small batches, as is usual
+            elsewhere, is not the same: their samples would never meet in a triplet.
+        clip: largest norm of the gradient; None does not clip.
+        augment: changes each batch of inputs at random.
+        workers: processes that fetch.
+        evaluate_every: steps between evaluations, each followed by a checkpoint.
+        evaluate: what is measured on validation embeddings and labels.
+        metric: which of those numbers decides what is best; larger is better.
+        patience: stop after so many evaluations without a better one; None runs to the end.
+        restore_best: end with the weights of the best evaluation rather than of the last.
+        monitor: sees embeddings, mined indices and loss of every step.
+        tensorboard: write ``tensorboard/`` into the run folder.
+        seed: of the augmentation and of what draws from global generators (dropout, other
+            libraries' miners); those are put back as they were.
+        device: where to train; None is where the model is.
+        progress: show a bar; needs tqdm.
+
+    Raises:
+        ValueError: a number out of its range, patience without anything to measure.
+
+    Example:
+        >>> Options(lr=3e-4, ema=0.999).evaluate_every
+        100
+    """
+
+    lr: float = 1e-3
+    loss_lr: float | None = None
+    optimizer: Callable[[Iterable[dict[str, Any]]], Optimizer] | None = None
+    schedule: Schedule | None = None
+    amp: torch.dtype | None = None
+    ema: float | None = None
+    chunk: int | None = None
+    clip: float | None = None
+    augment: Augment | None = None
+    workers: int = 0
+    evaluate_every: int = 100
+    evaluate: Evaluate = unseen_identities
+    metric: str = "recall_at_1"
+    patience: int | None = None
+    restore_best: bool = True
+    monitor: BatchMonitor | None = None
+    tensorboard: bool = False
+    seed: int = 0
+    device: str | torch.device | None = None
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("evaluate_every", "chunk", "patience"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        for name in ("lr", "loss_lr", "clip"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name} must be above 0, got {value}")
+        if self.ema is not None and not 0 < self.ema < 1:
+            raise ValueError(f"ema must be between 0 and 1, got {self.ema}")
+        if self.workers < 0:
+            raise ValueError(f"workers must be 0 or above, got {self.workers}")
+        if self.amp not in (None, torch.bfloat16, torch.float16):
+            raise ValueError(f"amp must be torch.bfloat16, torch.float16 or None, got {self.amp}")
+
+    def optimizer_of(
+        self, parameters: Iterable[torch.nn.Parameter], own: Iterable[torch.nn.Parameter]
+    ) -> Optimizer:
+        """The optimizer of the model's parameters and of the loss's own, frozen ones left out.
+
+        Args:
+            parameters: of the model.
+            own: of the loss.
+
+        Raises:
+            ValueError: everything is frozen.
+        """
+        # plain numbers, whatever came: the optimizer's state keeps them
+        rates = (float(self.lr), float(self.lr if self.loss_lr is None else self.loss_lr))
+        groups = [
+            {"params": trained, "lr": rate}
+            for some, rate in zip((parameters, own), rates, strict=True)
+            if (trained := [each for each in some if each.requires_grad])
+        ]
+        if not groups:
+            raise ValueError("nothing to train: all parameters are frozen")
+        return Adam(groups) if self.optimizer is None else self.optimizer(groups)

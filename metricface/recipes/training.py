@@ -1,0 +1,152 @@
+"""A training that can stop after any step and go on bit for bit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.checkpoint import checkpoint
+
+from metricface.embeddings import working_dtype
+from metricface.recipes.batches import Batches
+from metricface.recipes.objective import Objective
+from metricface.recipes.options import Options
+from metricface.recipes.random_state import random_state, restore_random_state
+from metricface.recipes.stopwatch import Stopwatch
+
+
+class Training:
+    """Model, objective, optimizer and all that changes while they train.
+
+    Args:
+        model: maps inputs ``[B, …]`` to embeddings ``[B, D]``.
+        objective: what the embeddings are asked.
+        batches: where they come from.
+        options: how to train.
+        device: where.
+
+    Raises:
+        ValueError: nothing to train.
+        TypeError: a schedule that does not count steps.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        objective: Objective,
+        batches: Batches,
+        options: Options,
+        *,
+        device: torch.device,
+    ) -> None:
+        self.model, self.objective = model.to(device), objective.to(device)
+        self.batches, self.options = batches, options
+        self.optimizer = options.optimizer_of(model.parameters(), objective.parameters())
+        self.scheduler = options.schedule(self.optimizer) if options.schedule else None
+        if isinstance(self.scheduler, ReduceLROnPlateau):
+            raise TypeError(
+                "ReduceLROnPlateau waits for measurements, but a schedule is stepped once per "
+                "optimizer step; take one that counts steps"
+            )
+        self.scaler = torch.amp.GradScaler(device.type, enabled=options.amp == torch.float16)
+        self.average = None if options.ema is None else _moving_average(model, options.ema)
+        self.stopwatch = Stopwatch(device)
+        self.step = 0
+
+    @property
+    def evaluated_model(self) -> nn.Module:
+        """The model whose embeddings count: the moving average where there is one."""
+        return self.model if self.average is None else self.average.module
+
+    def advance(self) -> Tensor:
+        """One optimizer step; returns the loss, detached.
+
+        The loss is differentiated as far as the embeddings first, so that what it costs and what
+        the network costs can be told apart; the gradient is the same.
+        """
+        self.model.train()
+        self.objective.train()
+        measure = self.stopwatch.measure
+        with measure("data"):
+            inputs, labels, ids = self.batches.draw()
+        with measure("network"):
+            output = self._embedded(inputs)
+            embeddings = output.detach().to(working_dtype(output)).requires_grad_()
+        with measure("mining"):
+            mined = self.objective.mine(embeddings, labels, ids)
+        with measure("loss"):
+            self.optimizer.zero_grad()
+            loss = self.objective.loss(embeddings, labels, ids, mined)
+            if self.options.monitor is not None and mined[0].indices is not None:
+                self.options.monitor(embeddings, mined[0].indices, loss)
+            torch.autograd.backward(self.scaler.scale(loss))
+        with measure("network"):
+            if embeddings.grad is not None and output.requires_grad:
+                torch.autograd.backward(output, embeddings.grad.to(output.dtype))
+            self._update()
+        with measure("mining"):
+            self.objective.remember(embeddings, labels, ids)
+        self.step += 1
+        return loss.detach()
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that decides how the training goes on: only tensors and plain values."""
+        return {
+            "step": self.step,
+            "seconds": dict(self.stopwatch.seconds),
+            "batches": self.batches.state_dict(),
+            "random": random_state(),
+            **{name: part.state_dict() for name, part in self._parts().items()},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where :meth:`state_dict` was taken."""
+        self.step = state["step"]
+        self.stopwatch.seconds = dict(state["seconds"])
+        self.batches.load_state_dict(state["batches"])
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+        restore_random_state(state["random"])
+
+    def _parts(self) -> dict[str, Any]:
+        parts = {
+            "model": self.model,
+            "objective": self.objective,
+            "optimizer": self.optimizer,
+            "scheduler": self.scheduler,
+            "scaler": self.scaler,
+            "average": self.average,
+        }
+        return {name: part for name, part in parts.items() if part is not None}
+
+    def _embedded(self, inputs: Tensor) -> Tensor:
+        amp, chunk = self.options.amp, self.options.chunk
+        with torch.autocast(inputs.device.type, dtype=amp, enabled=amp is not None):
+            if chunk is None or chunk >= len(inputs):
+                return self.model(inputs)  # type: ignore[no-any-return]
+            parts = torch.split(inputs, chunk)
+            return torch.cat([checkpoint(self.model, part, use_reentrant=False) for part in parts])
+
+    def _update(self) -> None:
+        """The optimizer's step, and that of all that follows it."""
+        if self.options.clip is not None:
+            self.scaler.unscale_(self.optimizer)
+            trained = [each for group in self.optimizer.param_groups for each in group["params"]]
+            nn.utils.clip_grad_norm_(trained, self.options.clip)
+        scale = self.scaler.get_scale()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        overflown = self.scaler.get_scale() < scale  # then the optimizer has not moved
+        if self.scheduler is not None and not overflown:
+            self.scheduler.step()
+        if self.average is not None:
+            self.average.update_parameters(self.model)
+
+
+def _moving_average(model: nn.Module, decay: float) -> AveragedModel:
+    """Weights and statistics that follow the model's slowly."""
+    follow = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    return AveragedModel(model, multi_avg_fn=follow, use_buffers=True)
