@@ -88,6 +88,12 @@ def parser() -> argparse.ArgumentParser:
     add("--seeds", type=_count, default=1, metavar="N", help="cells per method and fold, default 1")
     add("--tune", type=_count, metavar="N", help="settings tried for every method; default: none")
     add("--tune-steps", type=_count, metavar="N", help="steps of a trial; default: as --steps")
+    add(
+        "--chosen-in",
+        type=Path,
+        metavar="RUN",
+        help="set methods as they were chosen in another run, where they ran there",
+    )
     add("--steps", type=_count, metavar="N", help="default: 600 for glyphs, 200 for orl")
     add("--eval-every", type=_count, metavar="N", help="default: 50 for glyphs, 25 for orl")
     add("--batch", type=_batch, metavar="PxK", help="default: 32x4 for glyphs, 16x4 for orl")
@@ -149,11 +155,10 @@ def run(arguments: Sequence[str]) -> Grid:
     settings, methods = chosen_settings(options), choose(options.methods.split(","))
     on_cpu = settings.device == "cpu"
     jobs = options.jobs or (os.cpu_count() or 1 if on_cpu else 1)
-    chosen = _earlier(options.out) | {
-        method.name: method.default
-        for method in methods
-        if method.name not in _earlier(options.out)
-    }
+    chosen = {method.name: method.default for method in methods}
+    for folder in (options.chosen_in, options.out):
+        if folder is not None:
+            chosen |= _chosen_in(folder)
     if options.tune is not None:
         chosen |= tune(
             settings,
@@ -193,15 +198,15 @@ def main() -> None:
             return
         command = shlex.join(["python", "-m", "benchmarks.convergence", *arguments])
         sentence, inside = reproduce(options.reproduce, out=options.out, command=command)
-    except (ValueError, ImportError) as error:
+    except (ValueError, ImportError, OSError) as error:
         sys.exit(f"benchmarks.convergence: {error}")
     print(sentence)
     sys.exit(0 if inside else 1)
 
 
-def _earlier(out: Path) -> Chosen:
-    """How methods that have run in the folder were set."""
-    written = RunFolder(out).written()
+def _chosen_in(folder: Path) -> Chosen:
+    """How methods that have run in a folder were set; nothing if none has."""
+    written = RunFolder(folder).written()
     methods = {} if written is None else written["methods"]
     return {name: method["chosen"] for name, method in methods.items()}
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +21,10 @@ from metricface.data import (
     glyphs,
     identity_folds,
     identity_split,
+    image_folder,
     jpeg_quality,
+    lfw,
+    olivetti,
     orl_faces,
     pixel_count,
 )
@@ -26,7 +32,13 @@ from metricface.data import (
 SPLIT_SEED = 0
 HELD_JITTER_SEED = 0
 FRACTIONS = (0.65, 0.15, 0.20)
-FACE_SIZE = (28, 23)
+FOLDER_SIZE = (32, 32)
+SETS: dict[str, Callable[[], ImageSet]] = {
+    "glyphs": glyphs,
+    "orl": partial(orl_faces, size=(28, 23)),
+    "olivetti": partial(olivetti, size=(28, 28)),
+    "lfw": partial(lfw, size=(56, 42), min_images=4),
+}
 
 
 class Held(Dataset[tuple[Tensor, int]]):
@@ -50,19 +62,22 @@ class Fold(NamedTuple):
 
 
 def load(data: str) -> ImageSet:
-    """The images of a data set by name, or of a folder with one folder per identity.
+    """The images of a data set by name, or of a folder with one folder for each identity.
 
     Args:
-        data: ``"glyphs"`` (28×28), ``"orl"`` (area-averaged to a quarter, 28×23), or a path.
+        data: ``"glyphs"`` (28×28), ``"orl"`` (area-averaged to a quarter, 28×23), ``"olivetti"``
+            (28×28), ``"lfw"`` (people with four images or more, 56×42), or a path (all resampled
+            to 32×32).
 
     Raises:
-        ValueError: neither.
+        ValueError: neither a name nor a folder; images that cannot be read.
+        FileNotFoundError: a set that is neither cached nor could be downloaded.
     """
-    if data == "glyphs":
-        return glyphs()
-    if data == "orl":
-        return orl_faces(size=FACE_SIZE)
-    raise ValueError(f"data must be 'glyphs' or 'orl' or a folder, got {data!r}")
+    if data in SETS:
+        return SETS[data]()
+    if not Path(data).is_dir():
+        raise ValueError(f"data must be {', '.join(SETS)} or a folder, got {data!r}")
+    return image_folder(data, size=FOLDER_SIZE).load(progress=True)
 
 
 def make_folds(images: ImageSet, settings: Settings) -> list[Fold]:

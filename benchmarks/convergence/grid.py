@@ -57,9 +57,9 @@ def run_grid(
     Raises:
         ValueError: the folder holds a run with other settings.
     """
+    folds = make_folds(load(settings.data), settings)
     folder = RunFolder(out)
     folder.claim(settings, methods, chosen=chosen, goal=goal, command=command)
-    folds = make_folds(load(settings.data), settings)
     for number, fold in enumerate(folds):
         run_baselines(fold, settings, folder, number)
     todo = [

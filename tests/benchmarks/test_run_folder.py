@@ -158,3 +158,19 @@ def test_a_published_cell_is_run_again_and_held_against_the_table(
 def test_a_cell_is_known_by_its_file(name: str) -> None:
     with pytest.raises(ValueError, match=r"METHOD\.seedS\.foldF"):
         Cell.named(name)
+
+
+def test_methods_can_be_set_as_in_another_run(trained: list[str], tmp_path: Path) -> None:
+    earlier, later = tmp_path / "earlier", tmp_path / "later"
+    methods = ["--methods", "semi-hard", "--out"]
+    run([*SHORT, "--tune", "3", *methods, str(earlier)])
+    file = earlier / "settings.json"
+    chosen = {"margin": 0.123, "lr": 0.004}
+    written = json.loads(file.read_text())
+    written["methods"]["semi-hard"]["chosen"] = chosen
+    file.write_text(json.dumps(written))
+    run([*SHORT, "--chosen-in", str(earlier), "--methods", "semi-hard,random", "--out", str(later)])
+    found = RunFolder(later).written()
+    assert found is not None
+    assert found["methods"]["semi-hard"]["chosen"] == chosen
+    assert found["methods"]["random"]["chosen"] == METHODS["random"].default
