@@ -15,6 +15,7 @@ import numpy.typing as npt
 from metricface.data.archive import read_arrays, write_arrays
 from metricface.data.images import ImageSet
 from metricface.data.lookalikes import distinct
+from metricface.data.progress import with_progress
 
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
@@ -131,7 +132,7 @@ def _drawn(faces: list[Path], size: int) -> tuple[npt.NDArray[np.uint8], npt.NDA
 
     codepoints = np.array(_shared_codepoints(faces), dtype=np.int64)
     images = np.zeros((len(codepoints), len(faces), size, size), np.uint8)
-    for j, face in enumerate(_with_progress(faces)):
+    for j, face in enumerate(with_progress(faces, "drawing glyphs", shown=None)):
         # The basic layout draws the one glyph asked for, wherever a shaping engine is installed.
         font = ImageFont.truetype(
             str(face), _OVERSAMPLING * size, layout_engine=ImageFont.Layout.BASIC
@@ -157,11 +158,3 @@ def _fitted(font: FreeTypeFont, character: str, size: int) -> npt.NDArray[np.uin
     square = Image.new("L", (side, side))
     square.paste(ink, ((side - ink.width) // 2, (side - ink.height) // 2))
     return np.asarray(square.resize((size, size), Image.Resampling.BOX))
-
-
-def _with_progress(faces: list[Path]) -> Iterable[Path]:
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        return faces
-    return tqdm(faces, desc="drawing glyphs", unit="face")

@@ -1,4 +1,4 @@
-"""A set of grey images in memory, each with an identity."""
+"""A set of images in memory or in a mapped file, each with an identity."""
 
 from __future__ import annotations
 
@@ -12,13 +12,20 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from metricface.data.file_views import FileView, file_view
+from metricface.data.identity_labels import check_labels
+from metricface.data.selection import Indices, selected
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ImageSet(Dataset[tuple[Tensor, int]]):
-    """Grey images in memory with one identity each; a torch dataset.
+    """Grey or colour images with one identity each; a torch dataset.
+
+    The images may be memory-mapped (``np.load(file, mmap_mode="r")``): then only what is asked
+    for is read, and worker processes get the name of the file rather than a copy.
 
     Args:
-        images: uint8 ``[N, H, W]``, 0 black to 255 white.
+        images: uint8 ``[N, H, W]``, 0 black to 255 white, or ``[N, H, W, 3]``, red, green, blue.
         labels: int64 ``[N]``, each in ``0 … C-1``; not every identity needs an image.
         names: the ``C`` names; ``names[c]`` is what identity ``c`` is called.
 
@@ -39,31 +46,42 @@ class ImageSet(Dataset[tuple[Tensor, int]]):
     names: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        _check_array("images", self.images, np.uint8, ndim=3)
-        _check_array("labels", self.labels, np.int64, ndim=1)
-        if len(self.images) != len(self.labels):
-            raise ValueError(f"got {len(self.images)} images but {len(self.labels)} labels")
-        if not isinstance(self.names, tuple) or not all(isinstance(n, str) for n in self.names):
-            raise TypeError("names must be a tuple of strings, one per identity")
-        if self.labels.size:
-            low, high = int(self.labels.min()), int(self.labels.max())
-            if low < 0 or high >= len(self.names):
-                raise ValueError(f"labels reach from {low} to {high}, with {len(self.names)} names")
+        _check_images(self.images)
+        check_labels(self.labels, self.names, len(self.images))
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        """Image ``index`` as float32 ``[1, H, W]`` in 0 … 1, and its identity."""
-        return _scaled(self.images[index])[None], int(self.labels[index])
+        """Image ``index`` as float32 ``[1 or 3, H, W]`` in 0 … 1, and its identity."""
+        return scaled(self.images[index][None])[0], int(self.labels[index])
+
+    def __getitems__(self, indices: Sequence[int]) -> list[tuple[Tensor, int]]:
+        """The items of a batch, scaled in one operation; a DataLoader asks for them this way."""
+        chosen = selected(indices)
+        images = scaled(self.images[chosen]).unbind()
+        return list(zip(images, self.labels[chosen].tolist(), strict=True))
 
     def __repr__(self) -> str:
-        count, height, width = self.images.shape
+        count, height, width = self.images.shape[:3]
+        kind = "images" if self.channels == 1 else "colour images"
         identities = len(np.unique(self.labels))
-        return f"ImageSet({count} images of {height} x {width}, {identities} identities)"
+        return f"ImageSet({count} {kind} of {height} x {width}, {identities} identities)"
 
-    def subset(self, indices: Sequence[int] | npt.NDArray[np.integer[Any]] | Tensor) -> ImageSet:
+    def __reduce__(self) -> tuple[Any, ...]:
+        view = file_view(self.images)
+        return _opened, (self.images if view is None else view, self.labels, self.names)
+
+    @property
+    def channels(self) -> int:
+        """1 for grey, 3 for colour."""
+        return 1 if self.images.ndim == 3 else 3
+
+    def subset(self, indices: Indices) -> ImageSet:
         """The chosen images, in the order given; labels and names stay as they are.
+
+        They are copied into memory, also those of a mapped file. For part of a file that does not
+        fit, ``torch.utils.data.Subset(data, indices)`` goes with ``data.labels[indices]``.
 
         Args:
             indices: integers ``[M]`` in ``-N … N-1``, repeats allowed.
@@ -78,38 +96,53 @@ class ImageSet(Dataset[tuple[Tensor, int]]):
             >>> letters.subset([2, 0]).labels
             array([1, 0])
         """
-        chosen = np.asarray(indices)
-        if chosen.ndim != 1:
-            raise ValueError(f"indices must be one-dimensional, got shape {chosen.shape}")
-        if chosen.size == 0:  # an empty list arrives as floats
-            chosen = chosen.astype(np.int64)
-        if chosen.dtype.kind not in "iu":
-            raise TypeError(f"indices must be integers, got dtype {chosen.dtype}")
+        chosen = selected(indices)
         return ImageSet(self.images[chosen], self.labels[chosen], self.names)
 
     def tensor(self) -> Tensor:
         """All images at once.
 
         Returns:
-            float32 ``[N, 1, H, W]`` in 0 … 1, a copy.
+            float32 ``[N, 1 or 3, H, W]`` in 0 … 1, a copy: four times the size of the pixels.
 
         Example:
             >>> white = ImageSet(np.full((2, 3, 3), 255, np.uint8), np.array([0, 0]), ("w",))
             >>> white.tensor().shape, white.tensor().max().item()
             (torch.Size([2, 1, 3, 3]), 1.0)
         """
-        return _scaled(self.images)[:, None]
+        return scaled(self.images)
 
 
-def _scaled(images: npt.NDArray[np.uint8]) -> Tensor:
-    """0 … 255 to float32 0 … 1, in a copy of its own (the array may be read-only)."""
-    return torch.from_numpy(images.astype(np.float32)).div_(255)
+def scaled(images: npt.NDArray[np.uint8]) -> Tensor:
+    """Pixels 0 … 255 as networks take them, in a copy (the array may be read-only).
+
+    Args:
+        images: uint8 ``[B, H, W]`` or ``[B, H, W, 3]``.
+
+    Returns:
+        float32 ``[B, 1, H, W]`` or ``[B, 3, H, W]`` in 0 … 1.
+
+    Example:
+        >>> scaled(np.array([[[0, 51]]], np.uint8))
+        tensor([[[[0.0000, 0.2000]]]])
+    """
+    # Reordered while a pixel is still one byte; a no-op where a file holds channels first.
+    planes = (
+        images[:, None] if images.ndim == 3 else np.ascontiguousarray(np.moveaxis(images, 3, 1))
+    )
+    return torch.from_numpy(planes.astype(np.float32, order="C")).div_(255)
 
 
-def _check_array(name: str, array: object, dtype: type[np.generic], *, ndim: int) -> None:
-    if not isinstance(array, np.ndarray):
-        raise TypeError(f"{name} must be a numpy array, got {type(array).__name__}")
-    if array.dtype != dtype:
-        raise TypeError(f"{name} must be {dtype.__name__}, got {array.dtype}")
-    if array.ndim != ndim:
-        raise ValueError(f"{name} must have {ndim} dimensions, got shape {array.shape}")
+def _check_images(images: object) -> None:
+    if not isinstance(images, np.ndarray):
+        raise TypeError(f"images must be a numpy array, got {type(images).__name__}")
+    if images.dtype != np.uint8:
+        raise TypeError(f"images must be uint8, got {images.dtype}")
+    if images.ndim != 3 and images.shape[3:] != (3,):
+        raise ValueError(f"images must be [N, H, W] or [N, H, W, 3], got shape {images.shape}")
+
+
+def _opened(
+    images: npt.NDArray[np.uint8] | FileView, labels: npt.NDArray[np.int64], names: tuple[str, ...]
+) -> ImageSet:
+    return ImageSet(images.opened() if isinstance(images, FileView) else images, labels, names)

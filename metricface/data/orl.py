@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch.nn import functional as F
 
 from metricface.data.images import ImageSet
 from metricface.data.pgm import read_pgm
+from metricface.data.resampling import check_size, resampled
 
 _PEOPLE = 40
 _PICTURES = 10
@@ -45,8 +44,7 @@ def orl_faces(*, size: tuple[int, int] | None = None) -> ImageSet:
         Samaria and Harter, "Parameterisation of a stochastic model for human face
         identification", WACV 1994. The images ask for credit to AT&T Laboratories Cambridge.
     """
-    if size is not None and (len(size) != 2 or min(size) < 1):
-        raise ValueError(f"size must be a height and a width of at least 1, got {size}")
+    check_size(size)
     folder = _folder()
     names = tuple(f"s{person}" for person in range(1, _PEOPLE + 1))
     files = [folder / name / f"{j}.pgm" for name in names for j in range(1, _PICTURES + 1)]
@@ -58,7 +56,7 @@ def orl_faces(*, size: tuple[int, int] | None = None) -> ImageSet:
         )
     images = np.stack([_read_face(file) for file in files])
     labels = np.repeat(np.arange(_PEOPLE, dtype=np.int64), _PICTURES)
-    return ImageSet(images if size is None else _resampled(images, size), labels, names)
+    return ImageSet(images if size is None else resampled(images, size), labels, names)
 
 
 def _folder() -> Path:
@@ -77,9 +75,3 @@ def _read_face(file: Path) -> npt.NDArray[np.uint8]:
     if image.shape != _SHAPE:
         raise ValueError(f"{file} must be 112 x 92 pixels, got {image.shape[0]} x {image.shape[1]}")
     return image
-
-
-def _resampled(images: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    stack = torch.from_numpy(images)[:, None].float()
-    averaged = F.interpolate(stack, size=size, mode="area").round_().to(torch.uint8)
-    return averaged[:, 0].numpy()

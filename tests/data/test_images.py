@@ -16,6 +16,11 @@ def _example() -> ImageSet:
     return ImageSet(images, np.array([0, 2, 0, 2]), ("ann", "bob", "cem"))
 
 
+def _coloured() -> ImageSet:
+    images = np.random.default_rng(0).integers(0, 256, (4, 3, 5, 3), np.uint8)
+    return ImageSet(images, np.array([0, 2, 0, 2]), ("ann", "bob", "cem"))
+
+
 def test_items_are_the_scaled_pixels() -> None:
     data = _example()
     image, label = data[1]
@@ -26,8 +31,43 @@ def test_items_are_the_scaled_pixels() -> None:
     torch.testing.assert_close(image, torch.tensor([expected]), rtol=1e-6, atol=0)
 
 
-def test_the_whole_tensor_equals_the_items() -> None:
-    data = _example()
+def test_colour_items_have_their_channels_first() -> None:
+    data = _coloured()
+    image, label = data[3]
+    assert (image.dtype, image.shape, label) == (torch.float32, (3, 3, 5), 2)
+    for channel, row, column in np.ndindex(3, 3, 5):
+        value = float(data.images[3, row, column, channel]) / 255
+        assert image[channel, row, column].item() == pytest.approx(value, rel=1e-6)
+
+
+@pytest.mark.parametrize("data", [_example(), _coloured()], ids=["grey", "colour"])
+@pytest.mark.parametrize("indices", [[2, 0, 2, -1], [], np.array([1]), torch.tensor([3, 1])])
+def test_a_batch_is_its_items(data: ImageSet, indices: Any) -> None:
+    batch = data.__getitems__(indices)
+    assert isinstance(batch, list)
+    assert len(batch) == len(indices)
+    for index, (image, label) in zip(indices, batch, strict=True):
+        assert torch.equal(image, data[int(index)][0])
+        assert label == data[int(index)][1]
+        assert type(label) is int
+
+
+def test_a_data_loader_fetches_whole_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    def alone(*_: object) -> None:
+        raise AssertionError("fetched one by one")
+
+    monkeypatch.setattr(ImageSet, "__getitem__", alone)
+    shapes = [tuple(images.shape) for images, _ in DataLoader(_coloured(), batch_size=3)]
+    assert shapes == [(3, 3, 3, 5), (1, 3, 3, 5)]
+
+
+def test_batches_outside_the_set() -> None:
+    with pytest.raises(IndexError):
+        _example().__getitems__([0, 4])
+
+
+@pytest.mark.parametrize("data", [_example(), _coloured()], ids=["grey", "colour"])
+def test_the_whole_tensor_equals_the_items(data: ImageSet) -> None:
     assert torch.equal(data.tensor(), torch.stack([data[i][0] for i in range(len(data))]))
 
 
@@ -90,6 +130,8 @@ _GOOD: dict[str, Any] = {
         ("images", np.zeros((2, 3, 3)), TypeError, "float64"),
         ("images", torch.zeros(2, 3, 3), TypeError, "Tensor"),
         ("images", np.zeros((2, 9), np.uint8), ValueError, r"\(2, 9\)"),
+        ("images", np.zeros((2, 3, 3, 4), np.uint8), ValueError, r"\(2, 3, 3, 4\)"),
+        ("images", np.zeros((2, 3, 3, 3, 3), np.uint8), ValueError, r"\(2, 3, 3, 3, 3\)"),
         ("images", np.zeros((5, 3, 3), np.uint8), ValueError, "5 images but 2 labels"),
         ("labels", np.array([0, 1], np.int32), TypeError, "int32"),
         ("labels", np.array([[0], [1]]), ValueError, r"\(2, 1\)"),
@@ -123,3 +165,5 @@ def test_it_pickles_for_worker_processes() -> None:
     again = pickle.loads(pickle.dumps(data))
     assert torch.equal(again.tensor(), data.tensor())
     assert repr(again) == "ImageSet(4 images of 3 x 5, 2 identities)"
+    assert repr(_coloured()) == "ImageSet(4 colour images of 3 x 5, 2 identities)"
+    assert (data.channels, _coloured().channels) == (1, 3)

@@ -77,3 +77,74 @@ def affine(
             line.append(read(back_y + (height - 1) / 2, back_x + (width - 1) / 2))
         out.append(line)
     return out
+
+
+def luma(red: int, green: int, blue: int) -> Fraction:
+    """Brightness by ITU-R 601."""
+    return Fraction(299 * red + 587 * green + 114 * blue, 1000)
+
+
+def upright(stored: Sequence[Sequence[int]], orientation: int) -> list[list[int]]:
+    """A stored picture as the EXIF orientation tag says it is to be seen."""
+    rows = [list(row) for row in stored]
+    turned = [list(column) for column in zip(*rows, strict=True)]  # mirrored in the diagonal
+    return {
+        1: rows,
+        2: [row[::-1] for row in rows],
+        3: [row[::-1] for row in rows[::-1]],
+        4: rows[::-1],
+        5: turned,
+        6: [row[::-1] for row in turned],
+        7: [row[::-1] for row in turned[::-1]],
+        8: turned[::-1],
+    }[orientation]
+
+
+def area_average(image: Sequence[Sequence[int]], height: int, width: int) -> list[list[Fraction]]:
+    """The mean over the area of each new pixel, exactly."""
+
+    def shares(old: int, new: int, i: int) -> list[tuple[int, Fraction]]:
+        left, right = Fraction(i * old, new), Fraction((i + 1) * old, new)
+        parts = [(j, min(right, Fraction(j + 1)) - max(left, Fraction(j))) for j in range(old)]
+        return [(j, part / (right - left)) for j, part in parts if part > 0]
+
+    return [
+        [
+            sum(
+                (
+                    down * across * image[row][column]
+                    for row, down in shares(len(image), height, i)
+                    for column, across in shares(len(image[0]), width, j)
+                ),
+                Fraction(0),
+            )
+            for j in range(width)
+        ]
+        for i in range(height)
+    ]
+
+
+def triangle(
+    image: Sequence[Sequence[float]], height: int, width: int, *, widened: bool
+) -> list[list[float]]:
+    """Bilinear between pixel centres; ``widened`` covers all old pixels when shrinking."""
+
+    def weights(old: int, new: int, i: int) -> list[tuple[int, float]]:
+        step = old / new
+        reach = max(step, 1.0) if widened else 1.0
+        centre = (i + 0.5) * step
+        if not widened:  # outside the outer centres the outer pixels go on
+            centre = min(max(centre, 0.5), old - 0.5)
+        found = [(j, max(0.0, 1 - abs(j + 0.5 - centre) / reach)) for j in range(old)]
+        total = sum(weight for _, weight in found)
+        return [(j, weight / total) for j, weight in found if weight > 0]
+
+    rows = [weights(len(image), height, i) for i in range(height)]
+    columns = [weights(len(image[0]), width, j) for j in range(width)]
+    return [
+        [
+            sum(down * across * image[i][j] for i, down in row for j, across in column)
+            for column in columns
+        ]
+        for row in rows
+    ]

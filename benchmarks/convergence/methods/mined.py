@@ -133,6 +133,15 @@ WHOLE_BATCH = [
         {"margin": CONTRASTIVE_MARGINS},
     ),
     Method(
+        "contrastive-linear",
+        "pair",
+        "all pairs of the batch; contrastive loss, linear in the distance",
+        trained_on(
+            lambda setup, values: (losses.ContrastiveLoss(values["margin"], form="linear"), None)
+        ),
+        {"margin": CONTRASTIVE_MARGINS},
+    ),
+    Method(
         "margin",
         "pair",
         "all pairs of the batch; margin loss 0.2 with a learnt boundary",

@@ -1,0 +1,92 @@
+"""Images in folders, one folder for each identity."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from metricface.data.identity_labels import numbered, warn_without_pairs
+from metricface.data.image_files import ImageFiles
+
+_SUFFIXES = frozenset(
+    (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+)
+
+
+def image_folder(
+    path: str | os.PathLike[str], *, size: tuple[int, int] | None = None, colour: bool = False
+) -> ImageFiles:
+    """The images of a folder with one folder for each identity: ``path/anna/1.jpg``.
+
+    Identities are the folders directly in ``path``, in the order of their names. The images of an
+    identity are all files at any depth of its folder that end in .bmp, .gif, .jpeg, .jpg, .pgm,
+    .png, .ppm, .tif, .tiff or .webp, in capitals or not, in the order of their paths. What begins
+    with a dot is passed over; links are followed.
+
+    Args:
+        path: the folder.
+        size: height and width to resample to, each on its own; ``None`` leaves the images as they
+            are, and those of a batch must then be of one size.
+        colour: red, green, blue rather than grey.
+
+    Returns:
+        A dataset that decodes what is asked for; :meth:`ImageFiles.load` decodes everything. Its
+        names are those of the folders.
+
+    Raises:
+        NotADirectoryError: there is no such folder.
+        ValueError: no folders in it, a folder without images, or images beside the folders.
+        ImportError: Pillow is not installed.
+
+    Warns:
+        UserWarning: no identity has a second image.
+
+    Example:
+        >>> import tempfile
+        >>> people = Path(tempfile.mkdtemp())
+        >>> for name in ("anna", "ben"):
+        ...     (people / name).mkdir()
+        ...     for i in (1, 2):
+        ...         length = (people / name / f"{i}.pgm").write_bytes(b"P5 1 1 255 " + bytes([7]))
+        >>> image_folder(people)
+        ImageFiles(4 image files, 2 identities)
+    """
+    root = Path(path).expanduser()
+    folders = _class_folders(root)
+    files = {folder.name: _images_below(folder) for folder in folders}
+    empty = [name for name, inside in files.items() if not inside]
+    if empty:
+        raise ValueError(
+            f"{len(empty)} of {len(files)} folders of {root} hold no image, the first is "
+            f"{empty[0]!r}; images end in {', '.join(sorted(_SUFFIXES))}"
+        )
+    labels, names = numbered([name for name, inside in files.items() for _ in inside])
+    warn_without_pairs(labels, root)
+    paths = [file for inside in files.values() for file in inside]
+    return ImageFiles(paths, labels, names, size=size, colour=colour)
+
+
+def _class_folders(root: Path) -> list[Path]:
+    if not root.is_dir():
+        raise NotADirectoryError(f"{root} is no folder")
+    entries = [entry for entry in root.iterdir() if not entry.name.startswith(".")]
+    folders = sorted((entry for entry in entries if entry.is_dir()), key=lambda folder: folder.name)
+    loose = sorted(entry.name for entry in entries if _is_image(entry.name) and entry.is_file())
+    rule = "the images of each identity must lie in a folder of its own"
+    if loose:
+        raise ValueError(f"{len(loose)} images, such as {loose[0]!r}, lie in {root} itself: {rule}")
+    if not folders:
+        raise ValueError(f"there is no folder in {root}: {rule}")
+    return folders
+
+
+def _images_below(folder: Path) -> list[Path]:
+    found = []
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(parent, name) for name in files if _is_image(name)]
+    return sorted(found)
+
+
+def _is_image(name: str) -> bool:
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in _SUFFIXES

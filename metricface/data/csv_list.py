@@ -1,0 +1,119 @@
+"""Images listed in a CSV file with the identity of each."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from metricface.data.identity_labels import numbered, warn_without_pairs
+from metricface.data.image_files import ImageFiles
+
+_NAMED = 3
+
+
+class _Row(NamedTuple):
+    line: int
+    path: str
+    label: str
+
+
+def image_list(
+    file: str | os.PathLike[str],
+    *,
+    root: str | os.PathLike[str] | None = None,
+    size: tuple[int, int] | None = None,
+    colour: bool = False,
+) -> ImageFiles:
+    r"""The images that a CSV file lists, one in a line, with the identity of each.
+
+    Its first line names the columns, ``path`` and ``label`` among them; others are ignored.
+    Labels are strings: ``007`` and ``7`` are two identities. Identities are numbered in the sorted
+    order of their labels, and images come in the order of the lines.
+
+    Args:
+        file: comma-separated UTF-8 text.
+        root: folder the paths start from; ``None`` takes the one of the file.
+        size: height and width to resample to, each on its own; ``None`` leaves the images as they
+            are, and those of a batch must then be of one size.
+        colour: red, green, blue rather than grey.
+
+    Returns:
+        A dataset that decodes what is asked for; :meth:`ImageFiles.load` decodes everything. Its
+        names are the labels.
+
+    Raises:
+        FileNotFoundError: the list, or files that it names, with their lines.
+        ValueError: no such columns, no line, an empty path or label, or a file with two labels.
+        ImportError: Pillow is not installed.
+
+    Warns:
+        UserWarning: no identity has a second image.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> length = (folder / "1.pgm").write_bytes(b"P5 1 1 255 " + bytes([7]))
+        >>> length = (folder / "2.pgm").write_bytes(b"P5 1 1 255 " + bytes([8]))
+        >>> length = (folder / "faces.csv").write_text("path,label\n1.pgm,anna\n2.pgm,anna\n")
+        >>> image_list(folder / "faces.csv")
+        ImageFiles(2 image files, 1 identities)
+    """
+    source = Path(file).expanduser()
+    rows = list(_rows(source))
+    if not rows:
+        raise ValueError(f"{source} lists no image")
+    folder = source.parent if root is None else Path(root).expanduser()
+    paths = [folder / row.path for row in rows]
+    _check_files(source, rows, paths)
+    labels, names = numbered([row.label for row in rows])
+    warn_without_pairs(labels, source)
+    return ImageFiles(paths, labels, names, size=size, colour=colour)
+
+
+def _rows(source: Path) -> Iterator[_Row]:
+    # Spreadsheets begin their UTF-8 with a byte order mark.
+    with source.open(encoding="utf-8-sig", newline="") as text:
+        reader = csv.reader(text)
+        try:
+            columns = [name.strip() for name in next(reader, [])]
+            for name in ("path", "label"):
+                if columns.count(name) != 1:
+                    raise ValueError(
+                        f"the first line of {source} must name one column {name!r}, got {columns}"
+                    )
+            path, label = columns.index("path"), columns.index("label")
+            for values in reader:
+                if values:
+                    yield _row(source, reader.line_num, values, path, label)
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{source} is not UTF-8 text: {error}") from error
+        except csv.Error as error:
+            raise ValueError(f"line {reader.line_num} of {source}: {error}") from error
+
+
+def _row(source: Path, line: int, values: list[str], path: int, label: int) -> _Row:
+    if len(values) <= max(path, label):
+        raise ValueError(f"line {line} of {source} has only {len(values)} columns: {values}")
+    row = _Row(line, values[path].strip(), values[label].strip())
+    if not row.path or not row.label:
+        raise ValueError(f"line {line} of {source} lacks a path or a label: {values}")
+    return row
+
+
+def _check_files(source: Path, rows: list[_Row], paths: list[Path]) -> None:
+    lost = [(row.line, path) for row, path in zip(rows, paths, strict=True) if not path.is_file()]
+    if lost:
+        listed = ", ".join(f"{path} (line {line})" for line, path in lost[:_NAMED])
+        more = f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
+        raise FileNotFoundError(f"{source} names files that are missing: {listed}{more}")
+    first: dict[Path, _Row] = {}
+    for row, path in zip(rows, paths, strict=True):
+        before = first.setdefault(path, row)
+        if before.label != row.label:
+            raise ValueError(
+                f"{source} gives {row.path} two labels: {before.label!r} in line {before.line} "
+                f"and {row.label!r} in line {row.line}"
+            )

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from metricface.data import image_folder
+
+
+def _save(root: Path, *names: str) -> None:
+    for value, name in enumerate(names):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((2, 3), value, np.uint8)).save(root / name, "PNG")
+
+
+def test_each_folder_is_an_identity_and_everything_is_in_order(tmp_path: Path) -> None:
+    _save(tmp_path, "zoe/2.png", "zoe/1.JPG", "Ann/b/1.png", "Ann/a.tiff", "Ann/b/0/x.webp")
+    people = image_folder(tmp_path)
+    found = [path.relative_to(tmp_path).as_posix() for path in people.paths]
+    assert found == ["Ann/a.tiff", "Ann/b/0/x.webp", "Ann/b/1.png", "zoe/1.JPG", "zoe/2.png"]
+    assert people.names == ("Ann", "zoe")
+    assert people.labels.tolist() == [0, 0, 0, 1, 1]
+    assert people.load().images[:, 0, 0].tolist() == [3, 4, 2, 1, 0]
+
+
+def test_size_and_colour_are_passed_on(tmp_path: Path) -> None:
+    _save(tmp_path, "a/1.png", "a/2.png")
+    assert image_folder(str(tmp_path), size=(5, 4), colour=True)[0][0].shape == (3, 5, 4)
+
+
+def test_hidden_and_other_files_are_passed_over(tmp_path: Path) -> None:
+    _save(tmp_path, "a/1.png", "a/2.png", "a/._2.png", ".trash/a.png", "a/.old/3.png")
+    (tmp_path / "a" / "notes.txt").write_text("no image")
+    (tmp_path / "readme.md").write_text("no image either")
+    assert [path.name for path in image_folder(tmp_path).paths] == ["1.png", "2.png"]
+
+
+def test_links_are_followed(tmp_path: Path) -> None:
+    _save(tmp_path, "store/x/1.png", "store/x/2.png")
+    (tmp_path / "people" / "ann").mkdir(parents=True)
+    (tmp_path / "people" / "ben").symlink_to(tmp_path / "store")
+    (tmp_path / "people" / "ann" / "1.png").symlink_to(tmp_path / "store" / "x" / "1.png")
+    (tmp_path / "people" / "ann" / "more").symlink_to(tmp_path / "store" / "x")
+    assert image_folder(tmp_path / "people").labels.tolist() == [0, 0, 0, 1, 1]
+
+
+def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    _save(tmp_path, "faces/a/1.png", "faces/a/2.png")
+    assert len(image_folder("~/faces")) == 2
+
+
+def test_no_folder_and_no_folders(tmp_path: Path) -> None:
+    with pytest.raises(NotADirectoryError, match=r"none is no folder"):
+        image_folder(tmp_path / "none")
+    with pytest.raises(ValueError, match=r"there is no folder in .*: the images of each identity"):
+        image_folder(tmp_path)
+
+
+def test_images_beside_the_folders(tmp_path: Path) -> None:
+    _save(tmp_path, "b.png", "a.jpg")
+    words = r"2 images, such as 'a\.jpg', lie in .* itself"
+    with pytest.raises(ValueError, match=words):
+        image_folder(tmp_path)
+    _save(tmp_path, "ann/1.png")
+    with pytest.raises(ValueError, match=words):
+        image_folder(tmp_path)
+
+
+def test_folders_without_images_are_counted_and_the_first_is_named(tmp_path: Path) -> None:
+    _save(tmp_path, "ann/1.png", "ann/2.png")
+    (tmp_path / "cem").mkdir()
+    (tmp_path / "ben" / "inner").mkdir(parents=True)
+    (tmp_path / "ben" / "1.txt").touch()
+    with pytest.raises(ValueError, match=r"2 of 3 folders of .* first is 'ben'; .*\.jpeg, \.jpg"):
+        image_folder(tmp_path)
+
+
+def test_one_image_each_is_allowed_with_a_warning(tmp_path: Path) -> None:
+    _save(tmp_path, "ann/1.png", "ben/1.png")
+    with pytest.warns(UserWarning, match="no identity of .* has a second image") as caught:
+        people = image_folder(tmp_path)
+    assert caught[0].filename == __file__
+    assert people.labels.tolist() == [0, 1]

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from metricface.data import image_list
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for value, name in enumerate(["a.png", "b.png", "c, d.png"]):
+        Image.fromarray(np.full((2, 3), value, np.uint8)).save(tmp_path / name)
+    return tmp_path
+
+
+def _list(folder: Path, text: str, encoding: str = "utf-8") -> Path:
+    file = folder / "faces.csv"
+    file.write_bytes(text.encode(encoding))
+    return file
+
+
+def test_lines_become_images_in_their_order(folder: Path) -> None:
+    people = image_list(_list(folder, "path,label\nb.png,zoé\na.png,ann\nb.png,zoé\n"))
+    assert people.names == ("ann", "zoé")
+    assert people.labels.tolist() == [1, 0, 1]
+    assert people.load().images[:, 0, 0].tolist() == [1, 0, 1]
+    assert list(people.paths) == [folder / "b.png", folder / "a.png", folder / "b.png"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_what_spreadsheets_write(folder: Path, encoding: str, newline: str) -> None:
+    lines = ["path,age, label ", '"c, d.png",31,7', "", "a.png,32,007", "b.png,33, 7"]
+    people = image_list(_list(folder, newline.join(lines), encoding))
+    assert people.names == ("007", "7")
+    assert people.labels.tolist() == [1, 0, 1]
+    assert [path.name for path in people.paths] == ["c, d.png", "a.png", "b.png"]
+
+
+def test_another_root_and_absolute_paths(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("lists")
+    file = _list(elsewhere, f"path,label\na.png,x\n{folder / 'b.png'},x\n")
+    assert image_list(file, root=folder, size=(4, 5)).load().images.shape == (2, 4, 5)
+    with pytest.raises(FileNotFoundError, match=r"faces\.csv names .*a\.png \(line 2\)$"):
+        image_list(file)
+
+
+def test_missing_files_are_named_with_their_lines_and_counted(folder: Path) -> None:
+    rows = "".join(f"no{i}.png,x\n" for i in range(5))
+    file = _list(folder, f"path,label\na.png,x\n{rows}")
+    words = r"faces\.csv .*no0\.png \(line 3\), .*no1\.png \(line 4\), .* \(line 5\) and 2 more$"
+    with pytest.raises(FileNotFoundError, match=words):
+        image_list(file)
+    with pytest.raises(FileNotFoundError, match=r"other\.csv"):
+        image_list(folder / "other.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", r"must name one column 'path', got \[\]"),
+        ("path;label\na.png;x\n", r"one column 'path', got \['path;label'\]"),
+        ("path,name\na.png,x\n", r"one column 'label', got \['path', 'name'\]"),
+        ("path,label,label\na.png,x,y\n", "one column 'label'"),
+        ("path,label\n", "lists no image"),
+        ("path,label\na.png,x\nb.png\n", r"line 3 of .*faces\.csv has only 1 columns"),
+        ("path,label\na.png,x\n,x\n", r"line 3 of .*faces\.csv lacks a path or a label"),
+        ("path,label\na.png, \n", "line 2 of .* lacks a path or a label"),
+        (
+            "path,label\na.png,x\nb.png,x\na.png,y\n",
+            r"a\.png two labels: 'x' in line 2 and 'y' in line 4",
+        ),
+        ("path,label\na.png," + "x" * 200_000, r"line 2 of .*faces\.csv: field larger"),
+    ],
+)
+def test_faults_of_the_list(folder: Path, text: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        image_list(_list(folder, text))
+
+
+def test_another_encoding(folder: Path) -> None:
+    with pytest.raises(ValueError, match=r"faces\.csv is not UTF-8 text"):
+        image_list(_list(folder, "path,label\na.png,zoé\n", "latin-1"))
+
+
+def test_a_label_for_each_image_warns(folder: Path) -> None:
+    with pytest.warns(UserWarning, match=r"no identity of .*faces\.csv has a second image"):
+        image_list(_list(folder, "path,label\na.png,1\nb.png,2\n"))

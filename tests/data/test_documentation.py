@@ -1,0 +1,36 @@
+"""The examples of the documentation give what they say."""
+
+from __future__ import annotations
+
+import doctest
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+PAGE = Path(__file__).parents[2] / "docs" / "data.md"
+
+
+@pytest.fixture
+def in_a_folder_with_people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = ["path,label"]
+    for name in ("anna", "ben", "cem", "dora"):
+        (tmp_path / "people" / name).mkdir(parents=True)
+        for i in range(3):
+            file = Path("people", name, f"{i}.jpg")
+            Image.fromarray(np.full((125, 94), 60 * i, np.uint8)).save(file)
+            lines.append(f"{file.as_posix()},{name}")
+    Path("people.csv").write_text("\n".join(lines))
+
+
+@pytest.mark.usefixtures("in_a_folder_with_people")
+@pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
+def test_the_examples_run() -> None:
+    blocks = re.findall(r"```python\n(>>> .*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    examples = doctest.DocTestParser().get_doctest("\n".join(blocks), {}, PAGE.name, str(PAGE), 0)
+    result = doctest.DocTestRunner(verbose=False).run(examples)
+    assert result.attempted > 25
+    assert result.failed == 0
