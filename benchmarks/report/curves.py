@@ -115,8 +115,12 @@ def _stage(run: Run, curves: pd.DataFrame) -> _Stage:
 def _limits(
     curves: pd.DataFrame, means: pd.DataFrame, run: Run, levels: Sequence[float]
 ) -> tuple[float, float]:
-    """A range that holds every mean, every level, and the intervals after the last step."""
-    seen = [*means[run.headline], *levels]
+    """A range that holds every level, what is trained after its first quarter, and every end.
+
+    Some methods fall far before they rise; room for that would flatten what is to be compared.
+    """
+    late = means[means["step"] >= means["step"].max() / 4]
+    seen = [*late[run.headline], *levels]
     last = curves[curves["step"] == curves.groupby("method")["step"].transform("max")]
     for _, ends in last.groupby("method")[run.headline]:
         half = half_width(ends)

@@ -317,7 +317,7 @@ def test_what_the_run_says_is_escaped(page: str) -> None:
 
 def test_pictures_are_described_and_take_the_colours_of_the_page(page: str) -> None:
     drawn = [attrs for tag, attrs in Page(page).tags if tag == "svg"]
-    assert len(drawn) == 2 * 3 + 2 * 1 + 2 * 1 + 6  # families, a story, twins; histograms
+    assert len(drawn) == 2 * 3 + 2 * 2 + 2 * 1 + 6  # families, two stories, twins; histograms
     assert all(attrs["role"] == "img" and attrs["viewbox"] for attrs in drawn)
     described = [str(attrs["aria-label"]) for attrs in drawn]
     assert described[0].endswith("At the end: semi-hard 0.820, random 0.630.")
