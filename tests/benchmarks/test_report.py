@@ -672,6 +672,8 @@ def test_both_libraries_rules_and_the_stories_are_told_where_they_ran(folder: Pa
     assert [panel.title for panel in panels.panels] == [
         "Random, semi-hard, hardest, by step",
         "Random, semi-hard, hardest, by second",
+        "One loss, several miners, by step",
+        "One loss, several miners, by second",
         "semi-hard in both libraries, by step",
         "semi-hard in both libraries, by second",
     ]
