@@ -46,6 +46,7 @@ class NormFace(Classifier):
         super().__init__(num_classes, dim, scale=scale, reduction=reduction)
         if learn_scale:
             del self.scale
+            self.initial_scale = float(scale)
             self.scale = nn.Parameter(torch.tensor(float(scale)))
 
     def target(self, cosine: Tensor) -> Tensor:

@@ -82,6 +82,7 @@ class MarginLoss(EmbeddingLoss):
             raise ValueError(f"num_classes must be at least 1 or None, got {num_classes}")
         self.margin = margin
         self.nu = nu
+        self.initial_beta = float(beta)
         self.num_classes = num_classes
         start = torch.full(() if num_classes is None else (num_classes,), float(beta))
         if learn_beta:

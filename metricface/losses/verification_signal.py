@@ -100,6 +100,7 @@ class VerificationSignal(EmbeddingLoss):
             self.slope = nn.Parameter(torch.tensor(1.0))
             self.offset = nn.Parameter(torch.tensor(0.0))
             return
+        self.initial_margin = float(margin)
         self.register_buffer("margin", torch.tensor(float(margin)))
         self.genuine = RecentValues(window // 2)
         self.impostor = RecentValues(window // 2)

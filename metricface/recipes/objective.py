@@ -188,8 +188,8 @@ def _check_loss(loss: object) -> None:
     second = [*inspect.signature(loss.forward).parameters][1:2]
     if second == ["ref_emb"] or "labels_not_supported" in _refuses(loss):
         raise TypeError(
-            f"{type(loss).__name__} compares two views of each image and takes no labels, "
-            "so it cannot be trained with here"
+            f"{type(loss).__name__} takes no labels: it is for data without identities, "
+            "and cannot be trained with here"
         )
 
 

@@ -27,24 +27,25 @@ class Options:
         loss_lr: that of the loss's own parameters (class weights, β); None takes ``lr``.
         optimizer: makes the optimizer from parameter groups that bring their learning rates;
             None is Adam.
-        schedule: makes any of torch's schedulers, stepped once per step; None keeps the rates.
+        schedule: makes any of torch's schedulers that count steps; None keeps the rates.
         amp: ``torch.bfloat16`` or ``torch.float16`` runs the model under autocast (with a
             gradient scaler for float16); mining and losses stay in float32.
-        ema: decay of an exponential moving average of the weights, such as 0.999; it is what is
-            evaluated and returned.
+        ema: decay of an exponential moving average of weights and statistics, such as 0.999; it is
+            what is evaluated and returned.
         chunk: run the model over so many inputs at a time and compute their activations anew on
             the way back: the exact gradient of a large batch in the memory of a small one (batch
-            normalisation then sees chunks). Adding up the gradients of small batches, as is usual
-            elsewhere, is not the same: their samples would never meet in a triplet.
+            normalisation sees chunks, and counts each twice in its running statistics). Adding up
+            the gradients of small batches, as is usual elsewhere, is not the same: their samples
+            would never meet in a triplet.
         clip: largest norm of the gradient; None does not clip.
-        augment: changes each batch of inputs at random.
+        augment: changes each batch of inputs at random; called with the batch and a generator.
         workers: processes that fetch.
         evaluate_every: steps between evaluations, each followed by a checkpoint.
         evaluate: what is measured on validation embeddings and labels.
         metric: which of those numbers decides what is best; larger is better.
         patience: stop after so many evaluations without a better one; None runs to the end.
         restore_best: end with the weights of the best evaluation rather than of the last.
-        monitor: sees embeddings, mined indices and loss of every step.
+        monitor: sees embeddings, indices and loss of every step in which a miner picks them.
         tensorboard: write ``tensorboard/`` into the run folder.
         seed: of the augmentation and of what draws from global generators (dropout, other
             libraries' miners); those are put back as they were.
@@ -52,7 +53,7 @@ class Options:
         progress: show a bar; needs tqdm.
 
     Raises:
-        ValueError: a number out of its range, patience without anything to measure.
+        ValueError: a number out of its range, another dtype than those.
 
     Example:
         >>> Options(lr=3e-4, ema=0.999).evaluate_every

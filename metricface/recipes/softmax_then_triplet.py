@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -131,19 +132,20 @@ def softmax_then_triplet(
         folder=places[0],
         options=options,
     )
-    second = fit(
-        _second_stage(model, projection, frozen=frozen),
-        data,
-        TripletLoss(0.2) if loss is None else loss,
-        sampler=sampler,
-        steps=steps[1],
-        miner=SemiHardMiner(0.2, negative="random", include_hard=True) if miner is None else miner,
-        memory=memory,
-        look_alikes=look_alikes,
-        validation=validation,
-        folder=places[1],
-        options=options if triplet_options is None else triplet_options,
-    )
+    with _stage_two(model, projection, frozen=frozen) as tuned:
+        second = fit(
+            tuned,
+            data,
+            TripletLoss(0.2) if loss is None else loss,
+            sampler=sampler,
+            steps=steps[1],
+            miner=_vgg_face_miner() if miner is None else miner,
+            memory=memory,
+            look_alikes=look_alikes,
+            validation=validation,
+            folder=places[1],
+            options=options if triplet_options is None else triplet_options,
+        )
     return SoftmaxThenTriplet(first, second)
 
 
@@ -174,8 +176,23 @@ class Frozen(nn.Module):
         return features
 
 
-def _second_stage(model: nn.Module, projection: nn.Module | None, *, frozen: bool) -> nn.Module:
+@contextmanager
+def _stage_two(
+    model: nn.Module, projection: nn.Module | None, *, frozen: bool
+) -> Iterator[nn.Module]:
+    """What is fine-tuned; afterwards the model can be trained as before."""
     if projection is None:
-        return model
-    first = next(model.parameters(), torch.empty(0))
-    return nn.Sequential(Frozen(model) if frozen else model, projection.to(first.device))
+        yield model
+        return
+    trained = [each for each in model.parameters() if each.requires_grad]
+    projection.to(next(model.parameters(), torch.empty(0)).device)
+    try:
+        yield nn.Sequential(Frozen(model) if frozen else model, projection)
+    finally:
+        for each in trained:
+            each.requires_grad_(True)
+
+
+def _vgg_face_miner() -> SemiHardMiner:
+    """A random negative among those that violate the margin, for every pair."""
+    return SemiHardMiner(0.2, negative="random", include_hard=True)

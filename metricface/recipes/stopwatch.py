@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import torch
 
 KINDS = ("data", "network", "mining", "loss")
-"""Fetching and augmenting the batch; the network, both ways, and the optimizer; the miner and the
-memory; the loss, both ways."""
+"""Fetching and augmenting the batch, and seeking look-alikes; the network, both ways, and the
+optimizer; the miner and the memory; the loss, both ways."""
 
 
 class Stopwatch:
