@@ -15,7 +15,7 @@ import numpy.typing as npt
 from metricface.data.archive import read_arrays, write_arrays
 from metricface.data.images import ImageSet
 from metricface.data.lookalikes import distinct
-from metricface.data.progress import with_progress
+from metricface.progress import with_progress
 
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont

@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from metricface.data.decoding import read_image
-from metricface.data.progress import with_progress
+from metricface.progress import with_progress
 
 Outcome: TypeAlias = "npt.NDArray[np.uint8] | str"
 """The pixels of a file, or what is wrong with it."""

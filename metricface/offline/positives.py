@@ -8,9 +8,9 @@ from torch import Tensor
 from metricface.distances import Distance
 from metricface.offline.candidates import measured
 from metricface.offline.neighbours import Neighbours
-from metricface.offline.progress import with_progress
 from metricface.offline.rows import PreparedRows
 from metricface.offline.tile_search import REFERENCES, search
+from metricface.progress import with_progress
 
 _TOGETHER = 256  # anchors, whose identities lie side by side
 

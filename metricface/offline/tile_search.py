@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 import torch
@@ -22,7 +22,7 @@ _FOLD = 32  # columns folded into one before the smallest are sought
 def search(
     rows: PreparedRows,
     anchors: Tensor,
-    references: Iterator[Tensor],
+    references: Iterable[Tensor],
     k: int,
     hide: Hide,
     *,

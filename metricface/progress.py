@@ -1,4 +1,4 @@
-"""A progress bar for reading and drawing that takes more than seconds."""
+"""A progress bar for what takes more than seconds."""
 
 from __future__ import annotations
 
