@@ -26,3 +26,4 @@ autodoc_default_options = {"members": True, "show-inheritance": True}
 autodoc_type_aliases = {"Labels": "Labels", "Reduction": "Reduction"}
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
+napoleon_use_ivar = True

@@ -3,110 +3,108 @@
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from time import perf_counter
 from typing import Any
 
-import pandas as pd
 import torch
-from torch import Tensor
 
-from benchmarks.files import write_table
-from benchmarks.scale.offline import clustered, peak_mib, product
-from metricface.evaluation import class_distances, retrieval, verification
+from benchmarks.scale.against_product import (
+    COLUMNS,
+    PRODUCT,
+    Data,
+    Measure,
+    add_arguments,
+    rows_of,
+)
+from benchmarks.scale.table import show
+from metricface.evaluation import (
+    ClassDistances,
+    Retrieval,
+    Verification,
+    class_distances,
+    retrieval,
+    verification,
+)
 
 DESCRIPTION = """\
 Seconds and peak memory of the evaluation over clustered embeddings (as in "offline").
 
-  product        the bare blocked matrix product x·xᵀ: all N² pairs, where histogram and
-                 verification need only half of them
+  product        the bare blocked matrix product of anchors and everyone, where histogram and
+                 verification need only half of it
   histogram      class_distances: the exact histogram of all pairs
   verification   ROC, TAR at FAR and ten-fold accuracy over all pairs
-  retrieval      Recall@1 and @5, R-precision, MAP@R
-  pml            AccuracyCalculator: Recall@1, R-precision, MAP@R
+  listed pairs   the same over a million pairs drawn at random, half of them genuine
+  retrieval      Recall@1 and @5, R-precision, MAP@R of the anchors against everyone
+  pml            AccuracyCalculator: Recall@1, R-precision, MAP@R of the same
 
-Each figure is a process of its own; "added" is its peak memory less what it held before.
+"CPU s" is of all threads, and disturbed less than seconds are by what else the machine does;
+"× product" is CPU seconds over those of the product for as many anchors. Each figure is a process
+of its own; "added" is its peak memory less what it held before.
 """
+LISTED = 1_000_000
 
 
-@dataclass(frozen=True)
-class Row:
-    """One line of the table."""
-
-    measure: str
-    samples: int
-    dim: int
-    threads: int
-    seconds: float
-    times_product: float | None
-    added_mib: float
+def histogram(data: Data) -> ClassDistances:
+    """All pairs, into 200 bins."""
+    return class_distances(data.x, data.labels)
 
 
-def peer(x: Tensor, labels: Tensor) -> object:
+def all_pairs(data: Data) -> Verification:
+    """All pairs, genuine and impostor."""
+    return verification(data.x, data.labels)
+
+
+def listed_pairs(data: Data) -> Verification:
+    """Random pairs, of which every second is two neighbours in the order of the labels."""
+    generator = torch.Generator().manual_seed(0)
+    pairs = torch.randint(len(data.x), (LISTED, 2), generator=generator)
+    order = data.labels.argsort()
+    place = torch.randint(len(data.x) - 1, (LISTED // 2,), generator=generator)
+    pairs[::2] = torch.stack([order[place], order[place + 1]], dim=1)
+    same = data.labels[pairs[:, 0]] == data.labels[pairs[:, 1]]
+    return verification(data.x, pairs=pairs, same=same)
+
+
+def search(data: Data) -> Retrieval:
+    """The first samples as queries, each searched among all but itself."""
+    x, labels, anchors, _ = data
+    if anchors == len(x):
+        return retrieval(x, labels)
+    ids = torch.arange(len(x))
+    return retrieval(
+        x[:anchors],
+        labels[:anchors],
+        gallery=x,
+        gallery_labels=labels,
+        ids=ids[:anchors],
+        gallery_ids=ids,
+    )
+
+
+def peer(data: Data) -> object:
     """pytorch-metric-learning's calculator, as its documentation uses it."""
     from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 
     names = ("precision_at_1", "r_precision", "mean_average_precision_at_r")
-    return AccuracyCalculator(include=names, k="max_bin_count").get_accuracy(x, labels)
+    calculator = AccuracyCalculator(include=names, k="max_bin_count")
+    x, labels, anchors, _ = data
+    return calculator.get_accuracy(
+        x[:anchors], labels[:anchors], x, labels, ref_includes_query=True
+    )
 
 
-MEASURES: dict[str, Callable[[Tensor, Tensor], object]] = {
-    "product": lambda x, _: product(x),
-    "histogram": class_distances,
-    "verification": verification,
-    "retrieval": retrieval,
-    "pml": peer,
+MEASURES = {
+    "product": PRODUCT,
+    "histogram": Measure(histogram, all_pairs=True),
+    "verification": Measure(all_pairs, all_pairs=True),
+    "listed pairs": Measure(listed_pairs, own_pairs=True),
+    "retrieval": Measure(search),
+    "pml": Measure(peer),
 }
-
-
-def measure(name: str, samples: int, dim: int, threads: int) -> tuple[float, float]:
-    """Seconds and added memory of one measure."""
-    torch.set_num_threads(threads)
-    x, labels = clustered(samples, dim)
-    small = clustered(500, dim)
-    MEASURES[name](*small)  # imports and threads are not what is measured
-    before, start = peak_mib(), perf_counter()
-    MEASURES[name](x, labels)
-    return perf_counter() - start, peak_mib() - before
-
-
-def rows_of(options: argparse.Namespace) -> Iterator[Row]:
-    """The table's rows, one at a time; seconds are the least of the repeats."""
-    context = multiprocessing.get_context("spawn")
-    for samples in options.samples:
-        floor = None
-        for name in options.measures:
-            runs = []
-            for _ in range(options.repeats):
-                with context.Pool(1) as pool:
-                    setting = (name, samples, options.dim, options.threads)
-                    runs.append(pool.apply(measure, setting))
-            seconds, added = min(runs)
-            floor = seconds if name == "product" else floor
-            times = seconds / floor if floor else None
-            yield Row(name, samples, options.dim, options.threads, seconds, times, added)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the table as it comes, and keep it as CSV."""
-    columns = ("seconds", "× product", "added MiB")
-    print(f"{'measure':<14}{'samples':>11}" + "".join(f"{name:>12}" for name in columns))
-    rows = []
-    for row in rows_of(options):
-        times = f"{row.times_product:.2f}" if row.times_product else "-"
-        print(
-            f"{row.measure:<14}{row.samples:>11,}{row.seconds:>12.2f}{times:>12}"
-            f"{row.added_mib:>12,.0f}",
-            flush=True,
-        )
-        rows.append(row)
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        write_table(options.out, pd.DataFrame(map(asdict, rows)))
-    return 0
+    return show(rows_of(MEASURES, options), COLUMNS, options.out)
 
 
 def add_command(commands: Any) -> None:
@@ -117,13 +115,5 @@ def add_command(commands: Any) -> None:
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = command.add_argument
-    sizes = [10_000, 100_000]
-    add("--samples", type=int, nargs="+", default=sizes, metavar="N", help="data set sizes")
-    names = list(MEASURES)
-    add("--measures", nargs="+", choices=names, default=names, help="default: all")
-    add("--dim", type=int, default=128, help="default 128")
-    add("--threads", type=int, default=2, help="default 2")
-    add("--repeats", type=int, default=3, help="figures are the best of so many, default 3")
-    add("--out", type=Path, metavar="FILE", help="write the table as CSV too")
+    add_arguments(command, MEASURES)
     command.set_defaults(run=run)

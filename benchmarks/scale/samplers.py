@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import tracemalloc
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -14,10 +14,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from torch.utils.data import BatchSampler
 
-from benchmarks.files import write_table
+from benchmarks.scale.table import Column, show
 from metricface.samplers import HardIdentitySampler, PKSampler
 
 Labels: TypeAlias = npt.NDArray[np.int64]
@@ -170,24 +169,22 @@ def measure(options: argparse.Namespace) -> Iterator[Row]:
                 )
 
 
+COLUMNS = (
+    Column("sampler", "sampler", "<22"),
+    Column("labels", "labels", "<9"),
+    Column("images", "images", ">11,"),
+    Column("setup_s", "set-up s", ">15.3f"),
+    Column("first_batch_s", "first batch s", ">15.3f"),
+    Column("batches_per_s", "batches/s", ">15,.0f"),
+    Column("times_peer", "× peer", ">15,.0f"),
+    Column("peak_mib", "peak MiB", ">15,.1f"),
+    Column("bytes_per_image", "B/image", ">15,.1f"),
+)
+
+
 def run(options: argparse.Namespace) -> int:
     """Print the table as it comes, and keep it as CSV."""
-    columns = ("set-up s", "first batch s", "batches/s", "× peer", "peak MiB", "B/image")
-    print(f"{'sampler':<22}{'labels':<9}{'images':>11}" + "".join(f"{c:>15}" for c in columns))
-    rows = []
-    for row in measure(options):
-        times = f"{row.times_peer:,.0f}" if row.times_peer else "-"
-        print(
-            f"{row.sampler:<22}{row.labels:<9}{row.images:>11,}{row.setup_s:>15.3f}"
-            f"{row.first_batch_s:>15.3f}{row.batches_per_s:>15,.0f}{times:>15}"
-            f"{row.peak_mib:>15,.1f}{row.bytes_per_image:>15,.1f}",
-            flush=True,
-        )
-        rows.append(row)
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        write_table(options.out, pd.DataFrame(map(asdict, rows)))
-    return 0
+    return show(measure(options), COLUMNS, options.out)
 
 
 def add_command(commands: Any) -> None:

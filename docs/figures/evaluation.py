@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import matplotlib
 
@@ -12,41 +14,41 @@ import matplotlib.pyplot as plt
 import torch
 from matplotlib.figure import Figure
 
-from benchmarks.convergence.folds import Fold, load, make_folds
-from benchmarks.convergence.methods import METHODS
-from benchmarks.convergence.settings import DEFAULTS
-from benchmarks.convergence.training import Training
+from benchmarks.convergence.folds import Held, load, make_folds
+from benchmarks.convergence.methods import METHODS, Setup
+from benchmarks.convergence.settings import defaults
 from metricface import plots
 from metricface.evaluation import class_distances, hardest_pairs, verification
+from metricface.recipes import embed
 
 FOLDER = Path(__file__).parent
 STEPS = {"orl": 120, "glyphs": 200}
-METHOD = "semi-hard"
+METHOD = METHODS["semi-hard"]
 
 
-def embeddings(data: str) -> tuple[Fold, torch.Tensor, torch.Tensor]:
+def embeddings(data: str) -> tuple[Held, torch.Tensor, torch.Tensor]:
     """Unseen identities as the network sees them before training and after."""
-    settings = DEFAULTS[data]
+    settings = replace(defaults(data), steps=STEPS[data], eval_every=STEPS[data])
     fold = make_folds(load(data), settings)[0]
-    training = Training(METHODS[METHOD], fold, settings, seed=0)
-    before = training.embed(fold.held_images)
-    for _ in range(STEPS[data]):
-        training.advance()
-    return fold, before, training.embed(fold.held_images)
+    with TemporaryDirectory() as folder:
+        setup = Setup(settings, fold, seed=0, folder=Path(folder), progress=False)
+        before = embed(setup.model(), fold.held)
+        return fold.held, before, embed(METHOD.train(setup, METHOD.default).model, fold.held)
 
 
 def draw(data: str) -> None:
     """Histograms, ROC and the hardest pairs of one data set."""
-    fold, before, after = embeddings(data)
+    held, before, after = embeddings(data)
     stages = {"before training": before, f"after {STEPS[data]} steps": after}
     ax = plots.class_distance_histogram(
-        {name: class_distances(x, fold.held_labels) for name, x in stages.items()}
+        {name: class_distances(x, held.labels, bins=120) for name, x in stages.items()},
+        shared=False,
     )
     save(ax.figure, f"{data}_histogram.png")
-    curves = {name: verification(x, fold.held_labels) for name, x in stages.items()}
-    save(plots.roc(curves).figure, f"{data}_roc.png")
-    found = hardest_pairs(after, fold.held_labels, count=8)
-    sheet = plots.hardest_pairs_sheet(fold.held_images, found, labels=fold.held_labels)
+    curves = {name: verification(x, held.labels) for name, x in stages.items()}
+    save(plots.roc({**curves}).figure, f"{data}_roc.png")
+    found = hardest_pairs(after, held.labels, count=8)
+    sheet = plots.hardest_pairs_sheet(held.images, found, labels=held.labels)
     save(sheet.figure, f"{data}_hardest_pairs.png")
     for name, each in curves.items():
         print(f"{data:<8}{name:<22} EER {each.eer:.4f}  AUC {each.auc:.4f}  TAR {each.tar}")
@@ -63,5 +65,5 @@ def save(figure: object, name: str) -> None:
 
 
 if __name__ == "__main__":
-    for chosen in DEFAULTS:
+    for chosen in STEPS:
         draw(chosen)

@@ -15,6 +15,8 @@ from metricface.evaluation.embeddings import DISTANCE, Embeddings
 from metricface.evaluation.labelled_pairs import LabelledPairs
 from metricface.types import Labels
 
+_TINY = 1e-30  # all distances of a smaller set are 0 to float32: any bins will do
+
 
 @dataclass(frozen=True, eq=False)
 class ClassDistances:
@@ -77,6 +79,7 @@ def class_distances(
     labels: Labels,
     *,
     bins: int = 200,
+    upper: float | None = None,
     distance: Distance = DISTANCE,
     block: int = 1024,
 ) -> ClassDistances:
@@ -88,16 +91,20 @@ def class_distances(
         overlap = Σ min(p, q)
 
     Counts are exact at any number of samples: int64, and a distance on an edge goes where
-    ``numpy.histogram`` with these edges puts it. For normalised embeddings the bins span all
-    that is possible ([0, 4] squared Euclidean, [0, 2] Euclidean and cosine), so histograms of
-    different models share their edges; for others, [0, largest distance], found in a pass of
-    its own. Memory is O(N·D + block² + pairs of one identity); with another block size, a
-    distance may differ in its last bit.
+    ``numpy.histogram`` with these edges puts it. Bins are even, from 0 to twice the largest
+    distance from the mean embedding: no pair is farther apart, and a quarter of the bins or more
+    (half of them, for Euclidean distance) is reached, however near a model is to collapse. To
+    compare models bin by bin, give them one ``upper``; 4 is the most there is for squared
+    Euclidean distances of normalised embeddings, 2 for Euclidean and cosine.
+
+    Memory is O(N·D + block² + pairs of one identity); with another block size, a distance may
+    differ in its last bit.
 
     Args:
         embeddings: floating ``[N, D]``.
         labels: one identity per row; integers or strings.
         bins: number of bins, from 1 to 1,000,000.
+        upper: last edge of the bins, above 0; from the data if None.
         distance: what is measured.
         block: side of the tiles in which the distances are computed.
 
@@ -105,8 +112,8 @@ def class_distances(
         Counts, moments and what follows from them.
 
     Raises:
-        ValueError: bins or block out of range, bad embeddings or label count, no pair of one
-            identity or none of two.
+        ValueError: bins, upper or block out of range, a distance beyond ``upper``, bad embeddings
+            or label count, no pair of one identity or none of two.
         TypeError: embeddings that are not floating.
 
     Example:
@@ -120,10 +127,14 @@ def class_distances(
     """
     if not 1 <= bins <= 1_000_000:
         raise ValueError(f"bins must be from 1 to 1,000,000, got {bins}")
+    if upper is not None and not 0 < upper < np.inf:
+        raise ValueError(f"upper must be above 0 and finite, got {upper}")
     pairs = LabelledPairs(embeddings, labels, distance=distance, block=block)
     genuine = pairs.genuine()
-    edges = np.linspace(0.0, _upper_edge(pairs, genuine, distance), bins + 1)
-    histogram = _Histogram(edges, genuine)
+    bound = pairs.bound()
+    last = upper or (bound if bound > _TINY else 1.0)
+    edges = np.linspace(0.0, last, bins + 1)
+    histogram = _Histogram(edges, genuine, complete=last >= bound)
     intra = histogram.count(genuine)
     inter = torch.zeros_like(intra)
     moments = _Moments(shift=float(genuine.double().mean()))
@@ -140,33 +151,33 @@ def class_distances(
     )
 
 
-def _upper_edge(pairs: LabelledPairs, genuine: Tensor, distance: Distance) -> float:
-    """The greatest distance of unit vectors, or else of the data (1 if all of it is 0)."""
-    if distance.normalize:
-        return float(distance.from_squared(torch.tensor(4.0, dtype=torch.float64)))
-    largest = [tile.pick(tile.distances).max() for tile in pairs.impostors()]
-    return float(torch.stack([genuine[-1], *largest]).max()) or 1.0
-
-
 class _Histogram:
     """Counts between given even edges, exact to the edge, without bisection.
 
-    Scaling finds the bin to within one; comparing with its edges corrects it.
+    Scaling finds the bin to within one; comparing with its edges corrects it. The last bin takes
+    what rounding puts beyond it where the edges are said to be complete; else that is an error.
     """
 
-    def __init__(self, edges: npt.NDArray[np.float64], like: Tensor) -> None:
+    def __init__(
+        self, edges: npt.NDArray[np.float64], like: Tensor, *, complete: bool = True
+    ) -> None:
         self._bins = len(edges) - 1
+        self._most = None if complete else float(edges[-1])
         self._scale = self._bins / edges[-1]
         # d ≥ edge in float64 is d ≥ the least number of its own dtype that is not below the edge.
         own = torch.tensor(edges, dtype=like.dtype)
         rounded_down = torch.from_numpy(own.double().numpy() < edges)
         own = torch.where(rounded_down, own.nextafter(own.new_tensor(torch.inf)), own)
         self._lower = own[:-1].to(like.device)
-        own[-1] = torch.inf  # the last bin is closed, and takes what rounding put beyond it
+        own[-1] = torch.inf  # the last bin is closed
         self._upper = own[1:].to(like.device)
 
     def count(self, distances: Tensor) -> Tensor:
         """Number of the given distances in each bin, int64 ``[bins]``."""
+        if self._most is not None and float(distances.max()) > self._most:
+            raise ValueError(
+                f"a distance of {float(distances.max()):.6g} is beyond upper={self._most:.6g}"
+            )
         guess = (distances * self._scale).int().clamp_(max=self._bins - 1)
         too_low = (distances >= self._upper.index_select(0, guess)).int()
         too_high = (distances < self._lower.index_select(0, guess)).int()

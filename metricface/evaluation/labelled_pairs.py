@@ -13,6 +13,8 @@ from metricface.distances import Distance
 from metricface.evaluation.embeddings import Embeddings, embedding_matrix
 from metricface.types import Labels, label_array
 
+_SLACK = 1.0001  # rounding in a product may put a pair a little beyond its distance
+
 
 class PairTile(NamedTuple):
     """Distances of the samples ``rows`` to the samples ``columns``, and which pairs are meant.
@@ -86,6 +88,17 @@ class LabelledPairs:
     def __len__(self) -> int:
         """Number of samples."""
         return len(self._codes)
+
+    def bound(self) -> float:
+        """No two samples are farther apart; squared, it is at most 4 times what the farthest are.
+
+        Twice the radius about the mean, or the most that unit vectors can be apart.
+        """
+        radius = torch.linalg.vector_norm(self._rows, dim=1).max().double()
+        squared = _SLACK * (2 * radius).square()
+        if self._distance.normalize:
+            squared = squared.clamp(max=4.0)
+        return float(self._distance.from_squared(squared))
 
     def genuine(self) -> Tensor:
         """Distances of all pairs of one identity, ascending, ``[genuine_count]``."""

@@ -91,7 +91,7 @@ class Candidates:
         )
 
 
-_PAIRS = 1 << 17  # measured together
+_PAIRS = 1 << 15  # measured together
 
 
 def measured(
@@ -120,17 +120,14 @@ def measured(
     """
     k = found.shape[1]
     worst = -torch.inf if farthest else torch.inf
-    parts = []
+    # Filled, not gathered in a list: small tensors kept between large ones scatter the heap.
+    distances = torch.empty(len(anchors), k, dtype=rows.dtype)
+    indices = torch.empty(len(anchors), k, dtype=torch.int64)
     for some in torch.split(torch.arange(len(anchors)), max(1, _PAIRS // max(1, k))):
-        mine = found[some].cpu()
-        mine = mine.sort(dim=1).values
+        mine = found[some].cpu().sort(dim=1).values
         x = rows.raw(anchors[some]).repeat_interleave(k, dim=0)
         values = distance.paired(x, rows.raw(mine.flatten().clamp(min=0))).view(-1, k).cpu()
         values = values.where(mine >= 0, worst)
-        values, order = values.sort(dim=1, descending=farthest, stable=True)
-        parts.append((values, mine.gather(1, order)))
-    if not parts:
-        empty = torch.empty(0, k, dtype=rows.dtype)
-        parts.append((empty, empty.long()))
-    distances, indices = (torch.cat(column) for column in zip(*parts, strict=True))
+        distances[some], order = values.sort(dim=1, descending=farthest, stable=True)
+        indices[some] = mine.gather(1, order)
     return Neighbours(distances.numpy(), indices.numpy())

@@ -29,6 +29,7 @@ def class_distance_histogram(
     *,
     ax: Axes | None = None,
     log: bool = False,
+    shared: bool = True,
 ) -> Axes:
     """Draw the densities of intra- and inter-identity distances, their overlap and threshold.
 
@@ -38,9 +39,11 @@ def class_distance_histogram(
 
     Args:
         distances: what :func:`metricface.evaluation.class_distances` returned; or several under
-            their names, drawn one above the other over one distance axis.
+            their names, drawn one above the other.
         ax: where to draw; a new figure if None.
         log: logarithmic density, which shows the tails where verification errs.
+        shared: several are drawn over one distance axis; else each over its own, which shows the
+            shape of one that is near collapse.
 
     Returns:
         The Axes; for several, the frameless host whose ``child_axes`` are the panels, in order.
@@ -63,17 +66,19 @@ def class_distance_histogram(
         raise ValueError("distances is an empty dict: there is nothing to draw")
     ax = axes_or_new(ax, width=7.0, height=0.6 + 2.2 * len(distances))
     ax.set_axis_off()
-    share, gap = 1 / len(distances), 0.17 / len(distances)
+    share = 1 / len(distances)
+    gap = share * (0.17 if shared else 0.3)
     span = max(_last_filled_edge(each) for each in distances.values())
     for number, (name, each) in enumerate(distances.items()):
         bottom = 1 - (number + 1) * share
         panel = ax.inset_axes((0, bottom, 1, share - gap))
         _panel(panel, each, log=log)
-        panel.set_xlim(0, span)
         panel.set_title(name, loc="left", fontsize="medium", fontweight="bold")
+        if shared:
+            panel.set_xlim(0, span)
         if number < len(distances) - 1:
             panel.set_xlabel("")
-            panel.tick_params(labelbottom=False)
+            panel.tick_params(labelbottom=not shared)
     return ax
 
 
@@ -90,7 +95,7 @@ def _panel(ax: Axes, distances: ClassDistances, *, log: bool) -> None:
         color=INK,
         linestyle="dotted",
         linewidth=1.3,
-        label=f"threshold {distances.threshold:.2f}",
+        label=f"threshold {distances.threshold:.3g}",
     )
     if log:
         ax.set_yscale("log")
@@ -127,7 +132,7 @@ def _areas(
 
 
 def _last_filled_edge(distances: ClassDistances) -> float:
-    """Where the histograms end: normalised bins reach farther than the data mostly do."""
+    """Where the histograms end: bins reach farther than the data mostly do."""
     filled = np.flatnonzero(distances.intra + distances.inter)
     last = min(int(filled[-1]) + 1 + len(distances.intra) // 50, len(distances.intra))
     return float(distances.edges[last])

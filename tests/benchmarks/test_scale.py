@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import os
 from collections.abc import Callable
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks.scale import evaluation, offline
+from benchmarks.scale import against_product, evaluation, offline, samplers, table
 from benchmarks.scale.__main__ import main
+from benchmarks.scale.against_product import Data
+from benchmarks.scale.clustered import clustered
 
 
 def test_embeddings_are_unit_and_clustered() -> None:
-    x, labels = offline.clustered(600, 32)
+    x, labels = clustered(600, 32)
     assert torch.allclose(torch.linalg.vector_norm(x, dim=1), torch.ones(600), atol=1e-5)
     assert labels.bincount().double().mean() == pytest.approx(12, abs=1)
     same = labels[:, None] == labels
@@ -24,40 +27,161 @@ def test_embeddings_are_unit_and_clustered() -> None:
     assert near[same].mean() < 0.8 * near[~same].mean()
 
 
+def test_making_them_in_parts_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, labels = clustered(300, 8)
+    monkeypatch.setattr("benchmarks.scale.clustered._PART", 7)
+    in_parts, same_labels = clustered(300, 8)
+    assert torch.equal(labels, same_labels)
+    assert torch.allclose(x, in_parts, atol=1e-6)
+
+
 @pytest.mark.parametrize("search", ["exact", "hnsw"])
-def test_a_search_reports_seconds_memory_and_recall(search: offline.Search) -> None:
-    seconds, added, recall = offline.measure(search, 400, 16, 5, threads=1)
-    assert seconds > 0
-    assert added >= 0
-    assert recall is None if search == "exact" else 0.5 < (recall or 0) <= 1
+def test_a_search_costs_seconds_and_memory_and_has_recall(
+    search: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(against_product, "WARM_UP", 60)
+    cost = against_product.cost(offline.MEASURES[search], 400, 400, 16, 5, threads=1)
+    assert cost.seconds > 0
+    assert cost.cpu_s > 0
+    assert cost.added_mib >= 0
+    assert cost.recall is None if search == "exact" else 0.5 < (cost.recall or 0) <= 1
 
 
-class _Here:
-    """Stands for a pool of one process: starting a real one takes seconds."""
+def test_some_anchors_are_the_first_of_all() -> None:
+    data = Data(*clustered(300, 8), anchors=300, k=4)
+    some = data._replace(anchors=20)
+    everyone = offline.search(data, "exact")
+    assert (offline.search(some, "exact").indices == everyone.indices[:20]).all()
+    assert offline.recall(some, everyone) == 1.0
 
-    def Pool(self, _: int) -> _Here:  # noqa: N802  (multiprocessing's name)
-        return self
 
-    def __enter__(self) -> _Here:
-        return self
+def test_ours_and_the_peers_queries_are_the_same() -> None:
+    data = Data(*clustered(300, 8), anchors=40, k=4)
+    for each in (data, data._replace(anchors=300)):
+        found, theirs = evaluation.search(each), evaluation.peer(each)
+        assert isinstance(theirs, dict)
+        assert found.recall[1] == pytest.approx(theirs["precision_at_1"])
+        assert found.map_at_r == pytest.approx(theirs["mean_average_precision_at_r"])
+    assert found.queries > 200
 
-    def __exit__(self, *_: object) -> None:
-        pass
 
-    def apply(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+def test_listed_pairs_are_of_both_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "LISTED", 2_000)
+    found = evaluation.listed_pairs(Data(*clustered(600, 4), anchors=600, k=4))
+    assert 0.5 < found.auc < 1
+    assert found.genuine_pairs >= 900
+    assert found.impostor_pairs >= 900
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No processes: starting one takes seconds."""
+
+    def directly(function: Callable[..., Any], *arguments: object) -> Any:
         return function(*arguments)
 
+    monkeypatch.setattr(against_product, "in_own_process", directly)
+    monkeypatch.setattr(against_product, "WARM_UP", 60)
 
-def test_the_table_is_kept(
+
+SMALL = ["--dim", "8", "--repeats", "1", "--threads", "1"]
+
+
+@pytest.mark.usefixtures("here")
+def test_the_table_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "evaluation.csv"
+    asked = ["--samples", "300", "--measures", "product", "histogram", "--out", str(file)]
+    assert main(["evaluation", *SMALL, *asked]) == 0
+    kept = pd.read_csv(file)
+    assert kept["measure"].tolist() == ["product", "histogram"]
+    assert kept["anchors"].tolist() == [300, 300]
+    assert kept["times_product"][1] == pytest.approx(kept["cpu_s"][1] / kept["cpu_s"][0])
+    assert capsys.readouterr().out.count("\n") == 3
+
+
+@pytest.mark.usefixtures("here")
+def test_above_a_size_only_some_are_anchors(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(multiprocessing, "get_context", lambda _: _Here())
-    file = tmp_path / "evaluation.csv"
-    options = ["--samples", "300", "--dim", "8", "--repeats", "1", "--threads", "1"]
-    measures = ["--measures", "product", "histogram", "--out", str(file)]
-    assert main(["evaluation", *options, *measures]) == 0
-    table = pd.read_csv(file)
-    assert table["measure"].tolist() == ["product", "histogram"]
-    assert table["times_product"][1] == pytest.approx(table["seconds"][1] / table["seconds"][0])
-    assert capsys.readouterr().out.count("\n") == 3
-    assert set(evaluation.MEASURES) >= {"retrieval", "pml"}
+    monkeypatch.setattr(against_product, "ALL_UP_TO", 200)
+    monkeypatch.setattr(against_product, "ANCHORS", 30)
+    file = tmp_path / "offline.csv"
+    searches = ["--samples", "300", "--measures", "product", "exact", "hnsw", "--out", str(file)]
+    assert main(["offline", *SMALL, *searches]) == 0
+    kept = pd.read_csv(file).set_index("measure")
+    assert kept["anchors"].to_dict() == {"product": 30, "exact": 30, "hnsw": 300}
+    per_anchor = kept["cpu_s"] / kept["anchors"]
+    expected = per_anchor / per_anchor["product"]
+    assert kept["times_product"].to_dict() == pytest.approx(expected.to_dict())
+    assert main(["evaluation", *SMALL, "--samples", "300", "--measures", "histogram"]) == 0
+    assert "left out: it is of all 4.5e+04 pairs, not of 30 anchors" in capsys.readouterr().out
+
+
+def test_a_process_that_dies_is_a_row_that_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(BrokenProcessPool):
+        against_product.in_own_process(os._exit, 1)
+    died = against_product.Row(
+        measure="exact",
+        samples=9,
+        anchors=9,
+        dim=8,
+        threads=1,
+        seconds=None,
+        cpu_s=None,
+        times_product=None,
+        added_mib=None,
+        recall=None,
+        note="  died",
+    )
+    assert table.show([died], against_product.COLUMNS, None) == 0
+    line = capsys.readouterr().out.splitlines()[1]
+    assert line.split() == ["exact", "9", "9", *["-"] * 5, "died"]
+
+
+@pytest.mark.parametrize(
+    ("error", "note"),
+    [
+        (BrokenProcessPool(), "its process was killed: not enough memory?"),
+        (MemoryError(), "not enough memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "not enough memory"),
+    ],
+)
+def test_want_of_memory_does_not_end_the_table(
+    error: Exception,
+    note: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def dies(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(against_product, "in_own_process", dies)
+    asked = ["evaluation", *SMALL, "--samples", "300", "--measures", "product", "pml"]
+    assert main(asked) == 0
+    _, first, second = capsys.readouterr().out.splitlines()
+    assert first.endswith(f"-  {note}")
+    assert second.endswith(f"-  {note}")
+
+
+def test_other_errors_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(*_: object) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(against_product, "in_own_process", breaks)
+    with pytest.raises(RuntimeError, match="broken"):
+        main(["evaluation", *SMALL, "--samples", "300", "--measures", "product"])
+
+
+def test_samplers_are_printed_under_their_headings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "new" / "samplers.csv"
+    sizes = ["--images", "2000", "--labels", "uniform", "--samplers", "PKSampler images"]
+    assert (
+        main(["samplers", *sizes, "--repeats", "1", "--seconds", "0.01", "--out", str(file)]) == 0
+    )
+    heading, line = capsys.readouterr().out.splitlines()
+    expected = "sampler labels images set-up s first batch s batches/s × peer peak MiB B/image"
+    assert " ".join(heading.split()) == expected
+    assert len(line) <= len(heading) == sum(len(c.head()) for c in samplers.COLUMNS)
+    assert pd.read_csv(file)["images"].tolist() == [2000]

@@ -20,7 +20,8 @@ def test_counts_and_moments_are_those_of_a_plain_loop(sample: LabelledSet) -> No
     x, labels = sample
     found = class_distances(x, labels, bins=7, distance=EXACT, block=3)
     intra, inter = map(np.array, oracle.split_pairs(x.astype(float), labels, normalize=False))
-    assert found.edges[-1] == (max(intra.max(), inter.max()) or 1.0)
+    farthest = max(intra.max(), inter.max())
+    assert farthest <= found.edges[-1] <= (4.001 * farthest or 1.0)
     assert found.intra.tolist() == oracle.histogram(intra.tolist(), found.edges.tolist())
     assert found.inter.tolist() == oracle.histogram(inter.tolist(), found.edges.tolist())
     assert found.intra_mean == pytest.approx(intra.mean(), abs=1e-12)
@@ -49,12 +50,55 @@ def test_threshold_overlap_and_d_prime_follow_from_counts(sample: LabelledSet) -
 @pytest.mark.parametrize(
     ("distance", "upper"), [(SquaredEuclidean(), 4.0), (Euclidean(), 2.0), (Cosine(), 2.0)]
 )
-def test_normalised_bins_span_what_is_possible(distance: Distance, upper: float) -> None:
+def test_edges_end_where_unit_vectors_do(distance: Distance, upper: float) -> None:
     x = np.array([[1.0, 0.0], [3.0, 0.0], [-2.0, 0.0]])
     found = class_distances(x, [0, 0, 1], bins=5, distance=distance)
     np.testing.assert_allclose(found.edges, np.linspace(0, upper, 6))
     assert found.intra.tolist() == [1, 0, 0, 0, 0]
     assert found.inter.tolist() == [0, 0, 0, 0, 2]
+
+
+@pytest.mark.parametrize("spread", [1.0, 1e-2, 1e-3])
+def test_near_collapse_overlap_and_threshold_are_as_fine(spread: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(80) // 4
+    identity = torch.randn(20, 8, generator=generator, dtype=torch.float64)[labels]
+    own = torch.randn(80, 8, generator=generator, dtype=torch.float64)
+    x = torch.ones(8, dtype=torch.float64) + spread * (identity + 0.4 * own)
+    found = class_distances(x, labels)
+    pairs = oracle.split_pairs(
+        torch.nn.functional.normalize(x).numpy(), labels.tolist(), normalize=False
+    )
+    intra, inter = map(np.array, pairs)
+    reached = np.flatnonzero(found.intra + found.inter)[-1] + 1
+    assert reached >= 50
+    assert 0 < found.threshold < inter.max()
+    wrong = ((intra >= found.threshold).mean() + (inter < found.threshold).mean()) / 2
+    assert wrong == pytest.approx(found.error, abs=1e-9)
+    assert found.overlap < 0.5
+
+
+def test_two_sets_share_the_edges_they_are_given() -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(30) // 3
+    wide = torch.randn(30, 4, generator=generator)
+    found = [class_distances(x, labels, upper=4.0, bins=8) for x in (wide, wide + 9)]
+    for each in found:
+        np.testing.assert_array_equal(each.edges, np.linspace(0, 4, 9))
+        assert each.intra.sum() == 30
+        assert each.inter.sum() == 30 * 29 // 2 - 30
+    farthest = float(torch.cdist(wide, wide).max())
+    plain = Euclidean(normalize=False)
+    exactly = class_distances(wide, labels, upper=farthest * 1.0001, distance=plain)
+    assert exactly.inter[-1] + exactly.intra[-1] >= 1
+    with pytest.raises(ValueError, match=r"a distance of .* is beyond upper="):
+        class_distances(wide, labels, upper=farthest * 0.99, distance=plain)
+
+
+@pytest.mark.parametrize("upper", [0.0, -1.0, float("nan"), float("inf")])
+def test_an_upper_edge_that_is_none_is_said(upper: float) -> None:
+    with pytest.raises(ValueError, match="upper must be above 0 and finite"):
+        class_distances(np.eye(4), [0, 0, 1, 1], upper=upper)
 
 
 def test_five_thousand_agree_with_numpy_to_the_count() -> None:

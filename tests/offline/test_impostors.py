@@ -119,16 +119,19 @@ def test_anchors_are_a_part_of_the_whole() -> None:
     assert nearest_impostors(x, labels, 3, anchors=[]).indices.shape == (0, 3)
 
 
-@pytest.mark.parametrize("index", ["ivf", "hnsw"])
+@pytest.mark.parametrize(("index", "dim"), [("ivf", 8), ("ivf", 24), ("hnsw", 8)])
 @pytest.mark.parametrize("filters", [{}, {"margin": (0.0, 0.8)}, {"near_duplicate": 0.25}])
-def test_approximate_with_full_effort_is_exact(
-    index: Literal["ivf", "hnsw"], filters: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+def test_approximate_with_full_effort_misses_next_to_nothing(
+    index: Literal["ivf", "hnsw"],
+    dim: int,
+    filters: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(approximate, "_ANSWERS", 500)
-    x, labels = _clustered()
+    x, labels = _clustered(dim=dim)
     exact = nearest_impostors(x, labels, 4, **filters)
     found = nearest_impostors(x, labels, 4, index=index, effort=600, **filters)
-    assert found.recall(exact) > 0.995
+    assert found.recall(exact) > 0.99
     assert (labels[found.indices] != labels[:, None])[found.indices >= 0].all()
     same = (found.indices == exact.indices).all(axis=1)
     np.testing.assert_array_equal(found.distances[same], exact.distances[same])
@@ -145,6 +148,39 @@ def test_one_large_identity_does_not_hide_the_others() -> None:
         # a graph of 500 equal points is in pieces: HNSW may miss, but never takes one of the same
         assert found.recall(exact) >= least
         assert not ((found.indices < 500) & (found.indices >= 0))[:500].any()
+
+
+@pytest.mark.parametrize("index", ["ivf", "hnsw"])
+def test_default_effort_misses_little(index: Literal["ivf", "hnsw"]) -> None:
+    x, labels = _clustered(3000, dim=16)
+    exact = nearest_impostors(x, labels, 5)
+    found = nearest_impostors(x, labels, 5, index=index)
+    assert found.recall(exact) > 0.9
+    same = (found.indices == exact.indices).all(axis=1)
+    np.testing.assert_array_equal(found.distances[same], exact.distances[same])
+
+
+def test_where_only_its_own_identity_is_near_more_cells_are_visited() -> None:
+    generator = np.random.default_rng(0)
+    crowd = generator.normal(size=(200, 6))
+    others = generator.normal(size=(200, 6)) + 20
+    x = np.concatenate([crowd, others]).astype("f4")
+    labels = ["crowd"] * 200 + [f"p{i}" for i in range(200)]
+    one_cell = nearest_impostors(x, labels, 3, index="ivf", effort=1, distance=PLAIN)
+    assert (one_cell.indices[:200] >= 200).all()
+    nobody = nearest_impostors(x[:200], ["crowd"] * 200, 3, index="ivf", effort=1)
+    assert (nobody.indices == -1).all()
+
+
+@pytest.mark.parametrize("dim", [1, 3, 130])
+@pytest.mark.parametrize("index", ["ivf", "hnsw"])
+def test_any_dimension_and_the_smallest_sets(index: Literal["ivf", "hnsw"], dim: int) -> None:
+    generator = np.random.default_rng(0)
+    for count in (2, 5, 90):
+        x = generator.normal(size=(count, dim))
+        exact = nearest_impostors(x, range(count), 4, distance=PLAIN)
+        found = nearest_impostors(x, range(count), 4, index=index, distance=PLAIN, effort=600)
+        assert found.recall(exact) > 0.99
 
 
 def test_huge_labels_are_told_apart() -> None:

@@ -79,8 +79,19 @@ def test_threshold_and_figures_stand_in_the_picture(measured: ClassDistances) ->
     assert list(line.get_xdata()) == [measured.threshold] * 2  # type: ignore[arg-type]
     title, *entries = _legend(ax)
     assert title == f"d′ = {measured.d_prime:.2f}"
-    assert f"threshold {measured.threshold:.2f}" in entries
+    assert f"threshold {measured.threshold:.3g}" in entries
     assert f"overlap {100 * measured.overlap:.1f} %" in entries
+
+
+def test_a_small_threshold_is_not_written_as_nought() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.ones(8) + 0.01 * torch.randn(20, 8, generator=generator).repeat_interleave(2, dim=0)
+    x += 0.001 * torch.randn(40, 8, generator=generator)
+    found = class_distances(x, torch.arange(40) // 2)
+    assert found.threshold < 0.005
+    written = _legend(class_distance_histogram(found))[1:]
+    (threshold,) = (text.split()[1] for text in written if text.startswith("threshold"))
+    assert float(threshold) == pytest.approx(found.threshold, rel=0.005)
 
 
 def test_without_colour_the_lines_still_differ(measured: ClassDistances) -> None:
@@ -106,6 +117,17 @@ def test_several_stand_above_each_other_over_one_axis(measured: ClassDistances) 
     assert before.get_position().y0 > after.get_position().y0
     assert _legend(after)[0] == f"d′ = {measured.d_prime:.2f}"
     assert not ax.axison
+
+
+def test_several_over_their_own_axes_are_as_wide_as_alone(measured: ClassDistances) -> None:
+    generator = torch.Generator().manual_seed(0)
+    near = class_distances(torch.randn(40, 8, generator=generator) + 90, torch.arange(40) // 2)
+    together = class_distance_histogram({"before": near, "after": measured}, shared=False)
+    for panel, each in zip(together.child_axes, (near, measured), strict=True):
+        assert isinstance(panel, Axes)
+        assert panel.get_xlim() == class_distance_histogram(each).get_xlim()
+        assert panel.xaxis.get_tick_params()["labelbottom"]
+    assert together.child_axes[0].get_xlim()[1] < 0.1
 
 
 def test_it_draws_where_it_is_told(measured: ClassDistances) -> None:
