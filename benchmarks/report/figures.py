@@ -13,6 +13,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from PIL import Image
 
 from benchmarks.files import write
 from benchmarks.report.document import Pairs, Panel, Panels
@@ -139,8 +140,8 @@ def write_pairs(block: Pairs, file: Path) -> None:
 
 
 def _save(figure: Figure, file: Path) -> None:
-    metadata = {"Software": None}
-    write(
-        file,
-        lambda temporary: figure.savefig(temporary, format="png", dpi=DPI, metadata=metadata),
-    )
+    """A PNG of 128 colours, a third of the size and to the eye the same."""
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=DPI)
+    picture = Image.open(drawn).convert("RGB").quantize(128)
+    write(file, lambda temporary: picture.save(temporary, format="PNG", optimize=True))
