@@ -15,9 +15,9 @@ from benchmarks.convergence.grid import Grid, run_grid
 from benchmarks.convergence.methods import METHODS, choose
 from benchmarks.convergence.reproduce import reproduce
 from benchmarks.convergence.run_folder import RunFolder
-from benchmarks.convergence.settings import Settings, defaults, headline
+from benchmarks.convergence.settings import Chosen, Settings, defaults, headline
 from benchmarks.convergence.summary import readable
-from benchmarks.convergence.tuning import Chosen, tune
+from benchmarks.convergence.tuning import tune
 
 USUAL = (
     "random,semi-hard,batch-hard,batch-hard-soft,distance-weighted-margin,contrastive,"
@@ -38,7 +38,8 @@ data sets:
   DIR        a folder with one folder of images per identity; headline as for orl
 
 the fair protocol (Musgrave et al., A Metric Learning Reality Check, 2020):
-  1. --tune N tries N settings of every method, its default among them, on validation identities
+  1. --tune N tries N settings of every method, its default among them, on validation identities;
+     with folds each fold chooses for itself, on the fold after it
   2. the best of each is trained with --seeds seeds and measured on the test identities
 """
 
@@ -155,10 +156,10 @@ def run(arguments: Sequence[str]) -> Grid:
     settings, methods = chosen_settings(options), choose(options.methods.split(","))
     on_cpu = settings.device == "cpu"
     jobs = options.jobs or (os.cpu_count() or 1 if on_cpu else 1)
-    chosen = {method.name: method.default for method in methods}
+    chosen = {method.name: [method.default] * settings.folds for method in methods}
     for folder in (options.chosen_in, options.out):
         if folder is not None:
-            chosen |= _chosen_in(folder)
+            chosen |= _chosen_in(folder, settings.folds)
     if options.tune is not None:
         chosen |= tune(
             settings,
@@ -204,11 +205,15 @@ def main() -> None:
     sys.exit(0 if inside else 1)
 
 
-def _chosen_in(folder: Path) -> Chosen:
+def _chosen_in(folder: Path, folds: int) -> Chosen:
     """How methods that have run in a folder were set; nothing if none has."""
     written = RunFolder(folder).written()
-    methods = {} if written is None else written["methods"]
-    return {name: method["chosen"] for name, method in methods.items()}
+    if written is None:
+        return {}
+    there = written["settings"]["folds"]
+    if there != folds:
+        raise ValueError(f"{folder} chose for each of {there} folds, this run has {folds}")
+    return {name: method["chosen"] for name, method in written["methods"].items()}
 
 
 def _count(text: str) -> int:

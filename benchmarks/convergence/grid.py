@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from benchmarks.convergence.cell import Task, run_baselines
 from benchmarks.convergence.folds import load, make_folds
 from benchmarks.convergence.methods import Method
 from benchmarks.convergence.run_folder import Cell, RunFolder
-from benchmarks.convergence.settings import Settings
+from benchmarks.convergence.settings import Chosen, Settings
 from benchmarks.convergence.summary import summarise
 from benchmarks.convergence.workers import run_cells
 from benchmarks.files import write_table
@@ -35,7 +35,7 @@ def run_grid(
     settings: Settings,
     methods: Sequence[Method],
     *,
-    chosen: Mapping[str, Mapping[str, float]],
+    chosen: Chosen,
     seeds: Sequence[int],
     out: Path,
     goal: tuple[str, float],
@@ -47,7 +47,7 @@ def run_grid(
     Args:
         settings: shared by all cells.
         methods: the rows of the table.
-        chosen: the values of each method's parameters, by its name.
+        chosen: the values of each method's parameters, by its name and fold.
         seeds: one cell for each, per method and fold.
         out: the run folder.
         goal: the metric of the table, and its value to reach.
@@ -63,7 +63,7 @@ def run_grid(
     for number, fold in enumerate(folds):
         run_baselines(fold, settings, folder, number)
     todo = [
-        Task(method, chosen[method.name], cell)
+        Task(method, chosen[method.name][number], cell)
         for seed in seeds
         for number in range(len(folds))
         for method in methods

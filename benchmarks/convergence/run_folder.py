@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 
 from benchmarks.convergence.methods import Method
-from benchmarks.convergence.settings import Settings
+from benchmarks.convergence.settings import Chosen, Settings
 from benchmarks.files import write, write_table
 from metricface.evaluation import ClassDistances, HardestPairs
 from metricface.recipes.settings import changes
@@ -75,7 +75,7 @@ class RunFolder:
         settings: Settings,
         methods: Sequence[Method],
         *,
-        chosen: Mapping[str, Mapping[str, float]],
+        chosen: Chosen,
         goal: tuple[str, float],
         command: str,
     ) -> None:
@@ -84,7 +84,7 @@ class RunFolder:
         Args:
             settings: of all cells.
             methods: that will run.
-            chosen: the values of each method's parameters, by its name.
+            chosen: the values of each method's parameters, by its name and fold.
             goal: the metric of the run and its target.
             command: as it was typed.
 
@@ -99,7 +99,7 @@ class RunFolder:
                 method.name: {
                     "rule": method.rule,
                     "family": method.family,
-                    "chosen": dict(chosen[method.name]),
+                    "chosen": chosen[method.name],
                 }
                 for method in methods
             },

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 Held = Literal["test", "validation"]
 """Which unseen identities are evaluated: validation while choosing settings, test to report."""
 
 Padding = Literal["zeros", "border"]
+
+Chosen: TypeAlias = dict[str, list[dict[str, float]]]
+"""The values of each method's parameters: by its name, one for each fold."""
 
 
 @dataclass(frozen=True)

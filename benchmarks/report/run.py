@@ -14,11 +14,11 @@ from benchmarks.convergence.run_folder import RAW_PIXELS, Cell
 
 
 class Method(NamedTuple):
-    """What the run says of a method: its rule in a line, its family, the tuned parameters."""
+    """What the run says of a method: its rule in a line, its family, each fold's parameters."""
 
     rule: str
     family: str
-    chosen: dict[str, Any]
+    chosen: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ class Run:
         commands: what was typed.
         cells: the finished ones, sorted.
         results: a row per evaluation of every finished cell.
-        tuning: a row per setting tried, or nothing if none was saved.
+        tuning: a row per setting tried and fold, or nothing if none was saved.
     """
 
     path: Path
@@ -141,7 +141,10 @@ def _settings(file: Path) -> dict[str, Any]:
 def _method(name: str, said: object, file: Path) -> Method:
     if not isinstance(said, dict) or not {"rule", "family"} <= set(said):
         raise ValueError(f"{file} says no rule and family of the method {name!r}")
-    return Method(str(said["rule"]), str(said["family"]), dict(said.get("chosen") or {}))
+    chosen = said.get("chosen") or []
+    if not isinstance(chosen, list) or not all(isinstance(values, dict) for values in chosen):
+        raise ValueError(f"{file} does not say the parameters of {name!r} as a list, one per fold")
+    return Method(str(said["rule"]), str(said["family"]), chosen)
 
 
 def _cell_files(folder: Path) -> dict[Cell, Path]:
@@ -164,7 +167,7 @@ def _results(cells: dict[Cell, Path], headline: str) -> pd.DataFrame:
 def _tuning(file: Path, headline: str) -> pd.DataFrame | None:
     if not file.is_file():
         return None
-    numbers, texts = ("seed", "step", headline), ("method", "setting", "chosen")
+    numbers, texts = ("seed", "fold", "step", headline), ("method", "setting", "chosen")
     return read_table(file, numbers=numbers, texts=texts)
 
 

@@ -165,8 +165,10 @@ def _tuning(run: Run) -> list[Block]:
     table = every_setting_table(run, run.tuning)
     tried = sorted(set(tried_settings(run, run.tuning).groupby("method").size()))
     budget = f"{tried[0]} settings" if len(tried) == 1 else f"{tried[0]} to {tried[-1]} settings"
+    folds = run.settings.get("folds", 1)
+    own = " Each fold took what did best on its own." if folds > 1 else ""
     return [
-        Paragraph(f"{budget} were tried for each method and judged by validation identities."),
+        Paragraph(f"{budget} were tried for each method and judged by validation identities.{own}"),
         tuning_table(run, run.tuning),
         Folded(f"All {len(table.rows)} settings", [table]),
     ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -124,23 +125,21 @@ def tuning_table(run: Run, tuning: pd.DataFrame) -> Table:
     tried = tried_settings(run, tuning)
     rows = []
     for method, lines in tried.groupby("method", sort=False):
-        chosen = lines[lines["chosen"]]
-        text = parameters(json.loads(chosen["setting"].iloc[0])) if len(chosen) else "–"
-        value = float(chosen[run.headline].iloc[0]) if len(chosen) else math.nan
-        worst = float(lines[run.headline].min())
+        named = lines.loc[lines.index.repeat(lines["chosen"]), "setting"]
+        best, worst = float(lines[run.headline].max()), float(lines[run.headline].min())
         rows.append(
             [
                 TableCell(str(method)),
                 TableCell(str(len(lines)), float(len(lines))),
-                TableCell(text),
-                TableCell(number(value), value),
+                TableCell(choices([json.loads(setting) for setting in named])),
+                TableCell(number(best), best),
                 TableCell(number(worst), worst),
             ]
         )
     return Table(
-        f"{metric(run.headline)} on validation identities. The gap between chosen and worst says "
-        "how much a method depends on its settings.",
-        ["Method", "Settings tried", "Chosen", "Chosen ends at", "Worst ends at"],
+        f"{metric(run.headline)} on validation identities{_over_folds(run)}. The gap between best "
+        "and worst says how much a method depends on its settings.",
+        ["Method", "Settings tried", "Chosen", "Best ends at", "Worst ends at"],
         rows,
         sortable=True,
     )
@@ -161,11 +160,14 @@ def every_setting_table(run: Run, tuning: pd.DataFrame) -> Table:
         for _, line in ordered[ordered["method"] == method].iterrows()
     ]
     title = f"{metric(run.headline)}, validation"
-    return Table("Every setting tried, the chosen in bold.", ["Method", "Setting", title], rows)
+    caption = f"Every setting tried{_over_folds(run)}; those that were chosen in bold."
+    return Table(caption, ["Method", "Setting", title], rows)
 
 
 def tried_settings(run: Run, tuning: pd.DataFrame) -> pd.DataFrame:
-    """One row per method and setting: the mean over seeds after the last step.
+    """One row per method and setting: the mean over seeds and folds after the last step.
+
+    ``chosen`` counts the folds that took it.
 
     Raises:
         ValueError: a setting that is not a JSON object.
@@ -179,8 +181,10 @@ def tried_settings(run: Run, tuning: pd.DataFrame) -> pd.DataFrame:
             raise ValueError(f"{run.path / 'tuning.csv'} holds the setting {text!r}, not JSON")
     last = tuning[tuning["step"] == tuning.groupby("method")["step"].transform("max")]
     said = last["chosen"].astype(str).str.lower() == "true"
-    grouped = last.assign(chosen=said).groupby(["method", "setting"], sort=False, as_index=False)
-    tried: pd.DataFrame = grouped.agg({run.headline: "mean", "chosen": "max"})
+    grouped = last.assign(chosen=last["fold"].where(said)).groupby(
+        ["method", "setting"], sort=False, as_index=False
+    )
+    tried: pd.DataFrame = grouped.agg({run.headline: "mean", "chosen": "nunique"})
     order = {name: number for number, name in enumerate(run.methods)}
     place = tried["method"].map(lambda name: order.get(name, len(order)))
     ordered: pd.DataFrame = tried.iloc[np.argsort(place.to_numpy(), kind="stable")].reset_index()
@@ -194,7 +198,7 @@ def methods_table(run: Run) -> Table:
             TableCell(name),
             TableCell(method.family),
             TableCell(method.rule),
-            TableCell(parameters(method.chosen) or "–"),
+            TableCell(choices(method.chosen)),
         ]
         for name, method in run.methods.items()
     ]
@@ -215,6 +219,26 @@ def parameters(chosen: Mapping[str, Any]) -> str:
         'margin 0.2, soft true'
     """
     return ", ".join(f"{name} {_written(value)}" for name, value in chosen.items())
+
+
+def choices(chosen: Sequence[Mapping[str, Any]]) -> str:
+    """The parameters of all folds in a line, those that most folds share first.
+
+    Example:
+        >>> choices([{"margin": 0.2}])
+        'margin 0.2'
+        >>> choices([{"margin": 0.2}, {"margin": 0.5}, {"margin": 0.5}])
+        'margin 0.5 (2 of 3 folds); margin 0.2 (1 of 3 folds)'
+    """
+    counts = Counter(parameters(values) for values in chosen).most_common()
+    if len(counts) > 1:
+        counts_said = (f"{text} ({times} of {len(chosen)} folds)" for text, times in counts)
+        return "; ".join(counts_said)
+    return "".join(text for text, _ in counts) or "–"
+
+
+def _over_folds(run: Run) -> str:
+    return ", mean over the folds" if run.settings.get("folds", 1) > 1 else ""
 
 
 def _written(value: object) -> str:

@@ -66,7 +66,7 @@ def write_run(
     (path / "cells").mkdir(parents=True)
     settings = {"data": "glyphs", "folds": 1, "steps": 20, "p": 4, "k": 2, "dim": 8}
     methods = {
-        name: {"rule": f"rule of {name}", "family": FAMILIES.get(name, "peer"), "chosen": {}}
+        name: {"rule": f"rule of {name}", "family": FAMILIES.get(name, "peer"), "chosen": [{}]}
         for name in ends
     }
     written = {"settings": settings, "headline": "recall_at_1", "target": target}
@@ -122,6 +122,7 @@ def write_optional(path: Path) -> None:
             name,
             json.dumps({"margin": margin}),
             seed,
+            0,
             step,
             0.5 + margin * seed * step / 200,
             margin == 0.3,
@@ -131,7 +132,7 @@ def write_optional(path: Path) -> None:
         for seed in (0, 1)
         for step in (10, 20)
     ]
-    columns = ["method", "setting", "seed", "step", "recall_at_1", "chosen"]
+    columns = ["method", "setting", "seed", "fold", "step", "recall_at_1", "chosen"]
     pd.DataFrame(tuned, columns=columns).to_csv(path / "tuning.csv", index=False)
 
 
@@ -615,7 +616,7 @@ def test_tuning_is_the_mean_over_seeds_after_the_last_step(folder: Path) -> None
     assert len(tried) == 3 * len(ENDS)
     mine = tried[tried["method"] == "random"]
     assert mine["recall_at_1"].tolist() == pytest.approx([0.505, 0.51, 0.515])
-    assert mine["chosen"].tolist() == [False, False, True]
+    assert mine["chosen"].tolist() == [0, 0, 1]
 
 
 def test_a_histogram_read_back_is_that_of_the_embeddings(tmp_path: Path) -> None:

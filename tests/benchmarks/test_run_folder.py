@@ -26,7 +26,7 @@ GOAL = ("recall_at_1", 0.8)
 def claim(
     path: Path, settings: Settings, methods: list[Method], **values: dict[str, float]
 ) -> None:
-    chosen = {method.name: values.get(method.name, method.default) for method in methods}
+    chosen = {method.name: [values.get(method.name, method.default)] for method in methods}
     RunFolder(path).claim(settings, methods, chosen=chosen, goal=GOAL, command="as typed")
 
 
@@ -54,7 +54,7 @@ def test_changed_settings_are_refused_by_name(settings: Settings, tmp_path: Path
     with pytest.raises(ValueError, match="steps was 6, is 7") as refusal:
         claim(tmp_path, replace(settings, steps=7), methods)
     assert str(tmp_path) in str(refusal.value)
-    with pytest.raises(ValueError, match=r"random\.chosen\.lr was 0\.001, is 0\.1"):
+    with pytest.raises(ValueError, match=r"random\.chosen\[0\]\.lr was 0\.001, is 0\.1"):
         claim(tmp_path, settings, methods, random={"margin": 0.2, "lr": 0.1})
     assert (tmp_path / "settings.json").read_text() == before
 
@@ -124,7 +124,7 @@ def test_the_tuned_setting_is_the_one_best_on_validation_identities(
     for name, rows in table.groupby("method"):
         (best,) = rows[rows["chosen"]].itertuples()
         assert best.recall_at_1 == rows["recall_at_1"].max()
-        assert written["methods"][name]["chosen"] == json.loads(best.setting)
+        assert written["methods"][name]["chosen"] == [json.loads(best.setting)]
     trained.clear()
     run([*SHORT, *methods])  # without tuning anew the chosen settings stay
     assert trained == []
@@ -165,7 +165,7 @@ def test_methods_can_be_set_as_in_another_run(trained: list[str], tmp_path: Path
     methods = ["--methods", "semi-hard", "--out"]
     run([*SHORT, "--tune", "3", *methods, str(earlier)])
     file = earlier / "settings.json"
-    chosen = {"margin": 0.123, "lr": 0.004}
+    chosen = [{"margin": 0.123, "lr": 0.004}]
     written = json.loads(file.read_text())
     written["methods"]["semi-hard"]["chosen"] = chosen
     file.write_text(json.dumps(written))
@@ -173,4 +173,35 @@ def test_methods_can_be_set_as_in_another_run(trained: list[str], tmp_path: Path
     found = RunFolder(later).written()
     assert found is not None
     assert found["methods"]["semi-hard"]["chosen"] == chosen
-    assert found["methods"]["random"]["chosen"] == METHODS["random"].default
+    assert found["methods"]["random"]["chosen"] == [METHODS["random"].default]
+    with pytest.raises(ValueError, match="chose for each of 1 folds, this run has 2"):
+        run([*SHORT, "--folds", "2", "--chosen-in", str(earlier), "--out", str(tmp_path / "two")])
+
+
+def test_each_fold_chooses_on_its_own_validation_side(
+    trained: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A setting that is best on one fold alone is that fold's choice and no other's."""
+    tried = METHODS["semi-hard"].candidates(3)
+
+    def planted(
+        task: Task, fold: Fold, settings: Settings, folder: RunFolder, **shown: bool
+    ) -> None:
+        best = settings.held == "validation" and task.values == tried[task.cell.fold]
+        trained.append(f"{task.cell.name} {task.values['margin']}")
+        folder.finish(task.cell, [{"step": 2, "seconds": 1.0, "recall_at_1": 0.4 + 0.1 * best}])
+
+    monkeypatch.setattr(workers, "run_cell", planted)
+    monkeypatch.setattr(grid, "run_baselines", lambda *_: None)
+    monkeypatch.setattr(grid, "summarise", lambda *_, **__: pd.DataFrame({"method": ["x"]}))
+    monkeypatch.setattr("benchmarks.convergence.__main__.readable", str)
+    method = ["--methods", "semi-hard", "--folds", "3", "--tune", "3"]
+    run([*SHORT, *method, "--out", str(tmp_path)])
+    table = pd.read_csv(tmp_path / "tuning.csv")
+    assert table.groupby("fold")["chosen"].sum().tolist() == [1, 1, 1]
+    written = RunFolder(tmp_path).written()
+    assert written is not None
+    assert written["methods"]["semi-hard"]["chosen"] == tried
+    assert trained[-3:] == [
+        f"semi-hard.seed0.fold{n} {values['margin']}" for n, values in enumerate(tried)
+    ]

@@ -66,8 +66,20 @@ def test_settings_are_tried_in_one_order_and_the_default_first() -> None:
         assert tried[0] == method.default
         assert len({tuple(values.items()) for values in tried}) == 4
         assert method.candidates(2) == tried[:2]
-    with pytest.raises(ValueError, match="softmax can be tried in 1 to 4 settings, not 5"):
-        METHODS["softmax"].candidates(5)
+    assert METHODS["softmax"].candidates(5) == METHODS["softmax"].candidates(4)
+    with pytest.raises(ValueError, match="softmax must be tried in a setting or more, got 0"):
+        METHODS["softmax"].candidates(0)
+
+
+def test_the_same_rule_is_tried_in_the_same_settings_whosever_it_is() -> None:
+    for mine, theirs in (("semi-hard", "pml-semi-hard"), ("contrastive-linear", "pml-contrastive")):
+        assert METHODS[mine].candidates(9) == METHODS[theirs].candidates(9)
+
+
+def test_few_settings_already_meet_every_value() -> None:
+    tried = METHODS["semi-hard"].candidates(6)
+    assert {values["margin"] for values in tried} == {0.1, 0.2, 0.5, 1.0}
+    assert {values["lr"] for values in tried} == {5e-4, 1e-3, 2e-3, 5e-3}
 
 
 @pytest.mark.parametrize("folds", [1, 4])

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks.convergence.methods.method import Method, Setup, Values, trained_on
+from benchmarks.convergence.methods.method import SCALES, Method, Setup, Values, trained_on
 from metricface import classifiers
 from metricface.classifiers import Classifier
 from metricface.losses import CenterLoss
-
-SCALES = (30.0, 16.0, 64.0)
 
 
 def _head(
@@ -78,7 +76,7 @@ CLASSIFIED = [
         "gb-cosface",
         "cosine margin on both sides of a global boundary",
         lambda c, d, v: classifiers.GBCosFace(c, d, scale=v["scale"], margin=v["margin"]),
-        scale=(32.0, 16.0),
+        scale=(32.0, 16.0, 8.0),
         margin=(0.16, 0.1),
     ),
     _head(
@@ -91,6 +89,6 @@ CLASSIFIED = [
         "classifier",
         "plain softmax plus center loss",
         trained_on(_softmax_center),
-        {"weight": (0.003, 0.03, 0.0003)},
+        {"weight": (0.003, 0.03, 0.0003, 0.3)},
     ),
 ]

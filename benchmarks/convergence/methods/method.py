@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import islice
+from math import prod
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
+from scipy.stats import qmc
 from torch import Tensor, nn
 
 from benchmarks.convergence.folds import Fold, Jitter
@@ -27,6 +28,9 @@ Values: TypeAlias = Mapping[str, float]
 """The values of a method's parameters, its learning rate among them."""
 
 LEARNING_RATES = (1e-3, 2e-3, 5e-3, 5e-4)
+HINGE_MARGINS = (0.2, 0.1, 0.5, 1.0)
+CONTRASTIVE_MARGINS = (1.0, 0.5, 0.75, 1.25)
+SCALES = (30.0, 16.0, 64.0, 8.0)
 
 
 @dataclass(frozen=True)
@@ -139,24 +143,43 @@ class Method:
         return self.candidates(1)[0]
 
     def candidates(self, count: int) -> list[dict[str, float]]:
-        """The default and ``count - 1`` other settings, drawn from all combinations.
+        """The default and ``count - 1`` other settings, spread over the combinations.
 
-        The draw depends on the method's name alone: a larger budget tries the same and more.
+        They follow a Sobol sequence over the parameters, so that few already meet most values of
+        each. Methods with as many values for as many parameters try the same places of their
+        tables, and a larger budget tries the same settings and more. A method that has not so
+        many is tried in all it has.
 
         Raises:
-            ValueError: there are not so many combinations.
+            ValueError: fewer than one.
 
         Example:
             >>> method = Method("m", "pair", "", train=None, space={"margin": (0.2, 0.5)})
-            >>> method.candidates(1), len(method.candidates(6))
-            ([{'margin': 0.2, 'lr': 0.001}], 6)
+            >>> method.candidates(1), len(method.candidates(6)), len(method.candidates(100))
+            ([{'margin': 0.2, 'lr': 0.001}], 6, 8)
         """
+        if count < 1:
+            raise ValueError(f"{self.name} must be tried in a setting or more, got {count}")
         space = {**self.space, "lr": LEARNING_RATES}
-        every = [dict(zip(space, values, strict=True)) for values in product(*space.values())]
-        if not 1 <= count <= len(every):
-            raise ValueError(f"{self.name} can be tried in 1 to {len(every)} settings, not {count}")
-        order = np.random.default_rng(zlib.crc32(self.name.encode())).permutation(len(every) - 1)
-        return [every[0], *(every[1 + number] for number in order[: count - 1])]
+        sizes = tuple(len(values) for values in space.values())
+        places = islice(_spread(sizes), min(count, prod(sizes)))
+        columns = list(space.items())
+        return [
+            {name: values[at] for (name, values), at in zip(columns, place, strict=True)}
+            for place in places
+        ]
+
+
+def _spread(sizes: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Every place of a table with so many values per parameter, evenly from the first on."""
+    sequence, met = qmc.Sobol(len(sizes), seed=0), {(0,) * len(sizes)}
+    yield from met
+    while len(met) < prod(sizes):
+        for point in sequence.random(16):
+            place = tuple(int(at) for at in point * sizes)
+            if place not in met:
+                met.add(place)
+                yield place
 
 
 Loss: TypeAlias = "nn.Module | Sequence[nn.Module]"

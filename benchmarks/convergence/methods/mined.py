@@ -6,12 +6,18 @@ from collections.abc import Callable
 
 from torch import nn
 
-from benchmarks.convergence.methods.method import Method, Miner, Setup, Values, trained_on
+from benchmarks.convergence.methods.method import (
+    CONTRASTIVE_MARGINS,
+    HINGE_MARGINS,
+    Method,
+    Miner,
+    Setup,
+    Values,
+    trained_on,
+)
 from metricface import losses, miners
 from metricface.distances import Distance, Euclidean, SquaredEuclidean
 
-MARGINS = (0.2, 0.1, 0.5)
-CONTRASTIVE_MARGINS = (1.0, 0.5, 0.75)
 BOUNDARY = {"beta": (1.2, 0.9, 1.0), "loss_lr": (1e-2, 1e-3)}
 
 MINERS: dict[str, tuple[str, Callable[[Distance, float, int], Miner]]] = {
@@ -73,7 +79,7 @@ def _triplet(miner: str) -> Method:
 
     measured = "squared distance" if miner in SQUARED else "distance"
     return Method(
-        miner, "triplet", f"{rule}; hinge on {measured}", trained_on(ask), {"margin": MARGINS}
+        miner, "triplet", f"{rule}; hinge on {measured}", trained_on(ask), {"margin": HINGE_MARGINS}
     )
 
 
@@ -123,7 +129,7 @@ WHOLE_BATCH = [
                 None,
             )
         ),
-        {"margin": MARGINS},
+        {"margin": HINGE_MARGINS},
     ),
     Method(
         "contrastive",

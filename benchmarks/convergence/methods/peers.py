@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.convergence.methods.method import Method, Miner, Setup, Values, trained_on
+from benchmarks.convergence.methods.method import (
+    CONTRASTIVE_MARGINS,
+    HINGE_MARGINS,
+    SCALES,
+    Method,
+    Miner,
+    Setup,
+    Values,
+    trained_on,
+)
 from benchmarks.peers import pml
-
-MARGINS = (0.2, 0.1, 0.5)
 
 
 def _peer(
@@ -29,19 +36,19 @@ PEERS = [
         "semi-hard",
         "TripletMarginMiner(semihard), TripletMarginLoss",
         lambda setup, v: pml.semi_hard(v["margin"]),
-        margin=MARGINS,
+        margin=HINGE_MARGINS,
     ),
     _peer(
         "batch-hard",
         "BatchHardMiner, TripletMarginLoss",
         lambda setup, v: pml.batch_hard(v["margin"]),
-        margin=MARGINS,
+        margin=HINGE_MARGINS,
     ),
     _peer(
         "contrastive",
         "ContrastiveLoss over all pairs",
         lambda setup, v: pml.contrastive(0.0, v["margin"]),
-        margin=(1.0, 0.5, 0.75),
+        margin=CONTRASTIVE_MARGINS,
     ),
     _peer(
         "multi-similarity",
@@ -53,7 +60,7 @@ PEERS = [
         "distance-weighted",
         "DistanceWeightedMiner, MarginLoss with a learnt boundary",
         lambda setup, v: pml.distance_weighted(v["margin"]),
-        margin=MARGINS,
+        margin=HINGE_MARGINS,
         loss_lr=(1e-2, 1e-3),
     ),
     _peer(
@@ -80,14 +87,14 @@ PEERS = [
         "cosface",
         "CosFaceLoss",
         lambda setup, v: pml.cosface(setup.classes, setup.dim, v["scale"], v["margin"]),
-        scale=(30.0, 16.0, 64.0),
+        scale=SCALES,
         margin=(0.35, 0.2),
     ),
     _peer(
         "arcface",
         "ArcFaceLoss",
         lambda setup, v: pml.arcface(setup.classes, setup.dim, v["scale"], v["margin"]),
-        scale=(30.0, 16.0, 64.0),
+        scale=SCALES,
         margin=(28.6, 17.2),
     ),
 ]

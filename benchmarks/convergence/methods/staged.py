@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.convergence.methods.method import Method, Setup, Trained, Values, trained_on
+from benchmarks.convergence.methods.method import (
+    CONTRASTIVE_MARGINS,
+    HINGE_MARGINS,
+    Method,
+    Setup,
+    Trained,
+    Values,
+    trained_on,
+)
 from metricface import recipes
 from metricface.classifiers import Softmax
 from metricface.distances import Euclidean
@@ -84,7 +92,7 @@ STAGED = [
         "recipe",
         "plain softmax for half of the steps, then semi-hard triplets",
         _softmax_then_semi_hard,
-        {"margin": (0.2, 0.1, 0.5)},
+        {"margin": HINGE_MARGINS},
     ),
     Method(
         "softmax-and-batch-hard",
@@ -109,14 +117,14 @@ STAGED = [
         "recipe",
         f"semi-hard triplets, in the batch and against the last {MEMORY} embeddings",
         _semi_hard_memory,
-        {"margin": (0.2, 0.1, 0.5)},
+        {"margin": HINGE_MARGINS},
     ),
     Method(
         "contrastive-memory",
         "recipe",
         f"all pairs of the batch and with the last {MEMORY} embeddings",
         _contrastive_memory,
-        {"margin": (1.0, 0.5, 0.75)},
+        {"margin": CONTRASTIVE_MARGINS},
     ),
     Method(
         "batch-hard-look-alikes",
