@@ -13,6 +13,10 @@ from torch import Tensor
 Labels: TypeAlias = "Tensor | npt.NDArray[Any] | Sequence[int] | Sequence[str]"
 """One identity per sample: integers or strings, as a tensor, array, list or pandas Series."""
 
+Embeddings: TypeAlias = "Tensor | npt.NDArray[Any]"
+"""One row per sample, ``[N, D]``, of any floating dtype: a tensor on any device, an array, or a
+memory-mapped array."""
+
 Reduction: TypeAlias = Literal["mean", "nonzero", "sum", "none"]
 """How per-term losses become one number; ``nonzero`` averages over the active terms only."""
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from metricface.distances import Distance
-from metricface.evaluation.embeddings import DISTANCE, Embeddings
+from metricface.evaluation.embeddings import DISTANCE
 from metricface.evaluation.labelled_pairs import LabelledPairs
-from metricface.types import Labels
+from metricface.types import Embeddings, Labels
 
 _TINY = 1e-30  # all distances of a smaller set are 0 to float32: any bins will do
 

@@ -11,8 +11,8 @@ import torch
 from scipy.sparse import csr_matrix
 
 from metricface.distances import Distance
-from metricface.evaluation.embeddings import DISTANCE, Embeddings, embedding_matrix
-from metricface.types import Labels, label_array
+from metricface.evaluation.embeddings import DISTANCE, embedding_matrix
+from metricface.types import Embeddings, Labels, label_array
 
 Method: TypeAlias = Literal["dbscan", "agglomerative", "kmeans"]
 """Which of scikit-learn's algorithms groups the embeddings."""

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
-
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from metricface.distances import Distance, SquaredEuclidean
 from metricface.embeddings import check_embeddings
-
-Embeddings: TypeAlias = "Tensor | npt.NDArray[Any]"
-"""One row per sample, ``[N, D]``: a tensor on any device or an array, of any floating dtype."""
+from metricface.types import Embeddings
 
 DISTANCE: Distance = SquaredEuclidean()
 """What is measured unless said otherwise: FaceNet's distance of normalised embeddings, 0 to 4."""

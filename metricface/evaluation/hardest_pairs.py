@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from metricface.distances import Distance
-from metricface.evaluation.embeddings import DISTANCE, Embeddings
+from metricface.evaluation.embeddings import DISTANCE
 from metricface.evaluation.labelled_pairs import LabelledPairs, PairTile
-from metricface.types import Labels
+from metricface.types import Embeddings, Labels
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from metricface.distances import Distance
-from metricface.evaluation.embeddings import DISTANCE, Embeddings, embedding_matrix
-from metricface.types import Labels, label_array
+from metricface.evaluation.embeddings import DISTANCE, embedding_matrix
+from metricface.types import Embeddings, Labels, label_array
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from metricface.distances import Distance
-from metricface.evaluation.embeddings import Embeddings, embedding_matrix
-from metricface.types import Labels, label_array
+from metricface.evaluation.embeddings import embedding_matrix
+from metricface.types import Embeddings, Labels, label_array
 
 _SLACK = 1.0001  # rounding in a product may put a pair a little beyond its distance
 

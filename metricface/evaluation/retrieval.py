@@ -10,9 +10,13 @@ import torch
 from torch import Tensor
 
 from metricface.distances import Distance
-from metricface.evaluation.embeddings import DISTANCE, Embeddings, embedding_matrix
+from metricface.distances.prepared_rows import PreparedRows
+from metricface.distances.tiles import Nearest, Tile, squared_tiles, width_for
+from metricface.evaluation.embeddings import DISTANCE
 from metricface.identities import MatchBlock, Matches
-from metricface.types import Labels, ragged
+from metricface.types import Embeddings, Labels, ragged
+
+_BYTES_AT_ONCE = 16 * 2**20  # of queries, between which the gallery is read anew
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,6 @@ def retrieval(
     ids: Labels | None = None,
     gallery_ids: Labels | None = None,
     distance: Distance = DISTANCE,
-    block: int = 256,
 ) -> Retrieval:
     """Recall@k, R-precision and MAP@R of queries against a gallery.
 
@@ -55,7 +58,8 @@ def retrieval(
     decided against the query**: of equal distances an impostor ranks before a match. The figures
     then depend on no order of the rows, and a collapsed model, to which all are equal, scores 0.
 
-    Memory is O(block × gallery).
+    Embeddings are read a part at a time and may be memory-mapped; beside them, memory is tiles
+    of a fixed size and some numbers per row. Pairs are compared in the embeddings' own dtype.
 
     Args:
         embeddings: the queries, floating ``[B, D]``.
@@ -68,7 +72,6 @@ def retrieval(
             None: without a gallery each row is its own sample, with one nothing is left out.
         gallery_ids: which sample each gallery row is; with ``gallery``, both ids or neither.
         distance: what is ranked; smaller is closer.
-        block: queries per block; bounds memory.
 
     Returns:
         The figures, over the queries that have a match.
@@ -88,42 +91,99 @@ def retrieval(
     """
     if not ks or any(k < 1 for k in ks):
         raise ValueError(f"ks must be one or more ranks of at least 1, got {tuple(ks)}")
-    if block < 1:
-        raise ValueError(f"block must be at least 1, got {block}")
     if gallery is None and (gallery_labels is not None or gallery_ids is not None):
         raise ValueError("gallery_labels and gallery_ids need a gallery")
     if gallery is not None and gallery_labels is None and np.ndim(labels) != 2:
         raise ValueError("gallery needs gallery_labels (or a boolean match matrix as labels)")
-    x = embedding_matrix(embeddings)
-    y = None if gallery is None else embedding_matrix(gallery, "gallery")
-    if y is not None and x.shape[1] != y.shape[1]:
-        raise ValueError(f"embeddings have {x.shape[1]} columns but gallery has {y.shape[1]}")
-    matches = Matches.of(x, labels, y, gallery_labels, ids=ids, ref_ids=gallery_ids)
-    queries, references = distance.prepare(x, y)
+    if gallery is None:
+        queries = references = PreparedRows(embeddings, distance)
+    else:
+        references = PreparedRows(gallery, distance, name="gallery")
+        queries = PreparedRows(embeddings, distance, beside=references)
+    matches = Matches.of(
+        queries,
+        labels,
+        None if gallery is None else references,
+        gallery_labels,
+        ids=ids,
+        ref_ids=gallery_ids,
+    )
+    most = max(queries.dim, matches.max_positives(), *ks)
+    at_once = max(1, _BYTES_AT_ONCE // (8 * most))
     scores = [torch.empty(0, 2 + len(ks), dtype=torch.float64)]
-    for start in range(0, len(x), block):
-        tile = distance.block(queries[start : start + block], references)
-        scores.append(_scores(tile, matches.block(start, start + block), ks))
-    return _mean(torch.cat(scores), ks, len(x))
+    for start in range(0, len(queries), at_once):
+        some = matches.block(start, start + at_once)
+        scores.append(_scores(queries, references, some, ks))
+    return _mean(torch.cat(scores), ks, len(queries))
 
 
-def _scores(tile: Tensor, matches: MatchBlock, ks: Sequence[int]) -> Tensor:
+class _Genuine:
+    """The matches of some queries: taken out of the tiles in which they are met, and kept.
+
+    Matches and impostors come from the same tiles, so a tie between them is not decided by two
+    ways of rounding.
+    """
+
+    def __init__(self, matches: MatchBlock, like: Tensor) -> None:
+        self.count = matches.positive_count()
+        width = max(int(self.count.max()), 1)
+        self._squared = like.new_full((matches.shape[0], width), torch.inf)
+        self._positives = _Entries(matches.anchor, matches.positive, matches.shape[0])
+        self._hidden = _Entries(matches.row, matches.column, matches.shape[0])
+        self._place = ragged(self.count)[1]
+
+    def take(self, tile: Tile) -> None:
+        """Keep the tile's matches; overwrite with infinity all that are no impostors."""
+        which, row, column = self._positives.within(tile)
+        self._squared[row + tile.rows.start, self._place[which]] = tile.squared[row, column]
+        _, row, column = self._hidden.within(tile)
+        tile.squared.view(-1).index_fill_(0, row * tile.squared.shape[1] + column, torch.inf)
+
+    def squared(self) -> Tensor:
+        """The matches of each query, nearest first, then infinity, ``[b, R]``."""
+        return self._squared.sort(dim=1).values
+
+
+class _Entries:
+    """A list of entries (row, column), sorted by row, looked up tile by tile."""
+
+    def __init__(self, row: Tensor, column: Tensor, rows: int) -> None:
+        self._row, self._column = row, column
+        count = torch.bincount(row, minlength=rows)
+        self._first = [0, *count.cumsum(0).tolist()]
+
+    def within(self, tile: Tile) -> tuple[Tensor, Tensor, Tensor]:
+        """Which entries lie in a tile of consecutive columns, and where in it."""
+        first, last = self._first[tile.rows.start], self._first[tile.rows.stop]
+        start, width = int(tile.columns[0]), len(tile.columns)
+        column = self._column[first:last] - start
+        inside = ((column >= 0) & (column < width)).nonzero().flatten()
+        row = self._row[first:last][inside] - tile.rows.start
+        return inside + first, row, column[inside]
+
+
+def _scores(
+    queries: PreparedRows, references: PreparedRows, matches: MatchBlock, ks: Sequence[int]
+) -> Tensor:
     """R-precision, MAP@R and Recall@k of the queries of a block that have a match.
 
     Ranks come from counting: the i-th nearest match stands behind i − 1 matches and every
-    impostor that is not farther. The tile is overwritten.
+    impostor that is not farther.
     """
-    count = matches.positive_count()
-    row, place = ragged(count)
-    width = max(int(count.max()), 1)
-    genuine = tile.new_full((len(tile), width), torch.inf)
-    genuine[row, place] = tile[matches.anchor, matches.positive]
-    genuine = genuine.sort(dim=1).values
+    dtype = torch.promote_types(queries.dtype, references.dtype)
+    start, (rows, among) = matches.start, matches.shape
+    query = queries[start : start + rows].to(dtype)
+    genuine = _Genuine(matches, like=query)
+    count, width = genuine.count, max(int(genuine.count.max()), 1)
     # No rank beyond R or the largest k is asked for, so no more impostors are needed.
-    nearest = min(max(width, *ks), tile.shape[1])
-    impostor = matches.hide_(tile).topk(nearest, dim=1, largest=False).values
-    number = torch.arange(1, width + 1, device=tile.device)
-    rank = number + torch.searchsorted(impostor, genuine, right=True)
+    impostors = Nearest(rows, min(max(width, *ks), among), like=query)
+    everyone = torch.split(torch.arange(among), width_for(max(width, *ks)))
+    for tile in squared_tiles(query, references, everyone):
+        genuine.take(tile)
+        impostors.see(tile)
+    found, wrong = genuine.squared().clamp_(min=0), impostors.values().clamp_(min=0)
+    number = torch.arange(1, width + 1, device=query.device)
+    rank = number + torch.searchsorted(wrong, found, right=True)
     relevant = count[:, None]
     hit = (rank <= relevant).double()  # never in the padding: a rank is at least its number
     sums = [hit.sum(dim=1, keepdim=True), (hit * number / rank).sum(dim=1, keepdim=True)]

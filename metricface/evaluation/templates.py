@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from metricface.evaluation.embeddings import Embeddings, embedding_matrix
-from metricface.types import Labels, label_array
+from metricface.evaluation.embeddings import embedding_matrix
+from metricface.types import Embeddings, Labels, label_array
 
 
 class Templates(NamedTuple):

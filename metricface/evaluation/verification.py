@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from metricface.distances import Distance
-from metricface.evaluation.embeddings import DISTANCE, Embeddings, embedding_matrix
+from metricface.evaluation.embeddings import DISTANCE, embedding_matrix
 from metricface.evaluation.labelled_pairs import LabelledPairs
 from metricface.evaluation.operating_points import (
     OperatingPoints,
@@ -21,7 +21,7 @@ from metricface.evaluation.operating_points import (
     area_under,
     equal_error_rate,
 )
-from metricface.types import Labels
+from metricface.types import Embeddings, Labels
 
 DECK = 10_007
 """Shuffles of the folds before they repeat; prime, so that repeats fall in step with nothing."""

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import Tensor
 
 from metricface.identities.match_block import MatchBlock
 from metricface.identities.relations import Groups, Mask, is_matrix
 from metricface.types import Labels
+
+
+class Rows(Protocol):
+    """Samples of which only the number and the device matter, such as embeddings."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where they are."""
+
+    def __len__(self) -> int:
+        """How many there are."""
 
 
 class Matches:
@@ -70,9 +83,9 @@ class Matches:
     @classmethod
     def of(
         cls,
-        embeddings: Tensor,
+        embeddings: Rows,
         labels: Labels,
-        ref_emb: Tensor | None = None,
+        ref_emb: Rows | None = None,
         ref_labels: Labels | None = None,
         *,
         ids: Labels | None = None,

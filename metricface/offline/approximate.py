@@ -7,9 +7,9 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
+from metricface.distances.prepared_rows import PreparedRows
 from metricface.offline.candidates import Candidates
 from metricface.offline.faiss_indexes import FaissIndex, Graph, InvertedLists
-from metricface.offline.rows import PreparedRows
 from metricface.progress import with_progress
 
 Approximate: TypeAlias = Literal["ivf", "hnsw"]

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from metricface.distances import Distance
+from metricface.distances.prepared_rows import PreparedRows
 from metricface.identities import Matches
 from metricface.offline.neighbours import Neighbours
-from metricface.offline.rows import PreparedRows
 from metricface.types import Labels, label_array
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from metricface.offline.rows import PreparedRows
+from metricface.distances.prepared_rows import PreparedRows
 from metricface.progress import with_progress
 
 _ADDED = 1 << 16  # rows given to an index together

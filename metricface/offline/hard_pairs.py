@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 
 from metricface.distances import Distance, SquaredEuclidean
+from metricface.distances.prepared_rows import PreparedRows
 from metricface.offline.candidates import identity_codes
 from metricface.offline.impostors import Index, nearest_impostors
 from metricface.offline.neighbours import Neighbours
 from metricface.offline.positives import positives as positives_of
-from metricface.offline.rows import Embeddings, PreparedRows
-from metricface.types import Labels, Pairs
+from metricface.types import Embeddings, Labels, Pairs
 
 
 def hard_pairs(

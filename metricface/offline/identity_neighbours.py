@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from metricface.distances import Distance, SquaredEuclidean
+from metricface.distances.prepared_rows import PreparedRows
 from metricface.offline.candidates import identity_codes
 from metricface.offline.impostors import Index, nearest_impostors
-from metricface.offline.rows import Embeddings, PreparedRows
-from metricface.types import Labels
+from metricface.types import Embeddings, Labels
 
 By: TypeAlias = Literal["mean", "sample"]
 """What stands for an identity: the mean of its embeddings, or a random one of them."""

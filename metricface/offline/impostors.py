@@ -9,14 +9,15 @@ import torch
 from torch import Tensor
 
 from metricface.distances import Distance, SquaredEuclidean
+from metricface.distances.prepared_rows import PreparedRows
+from metricface.distances.tiles import width_for
 from metricface.offline.approximate import approximate_search
 from metricface.offline.candidates import Candidates, identity_codes, measured
 from metricface.offline.neighbours import Neighbours
 from metricface.offline.positives import positives
-from metricface.offline.rows import Embeddings, PreparedRows
-from metricface.offline.tile_search import REFERENCES, search
+from metricface.offline.tile_search import search
 from metricface.progress import with_progress
-from metricface.types import Labels
+from metricface.types import Embeddings, Labels
 
 Index: TypeAlias = Literal["exact", "ivf", "hnsw"]
 """How neighbours are sought: all pairs, FAISS's inverted lists, or its navigable graph."""
@@ -106,7 +107,7 @@ def _exact(
         return torch.empty(0, k, dtype=torch.int64)
     at_once = max(1, _BYTES_AT_ONCE // (8 * max(rows.dim, k)))
     parts = torch.split(anchors, at_once)
-    everyone = torch.split(torch.arange(len(rows)), REFERENCES)
+    everyone = torch.split(torch.arange(len(rows)), width_for(k))
     found = [
         search(
             rows,

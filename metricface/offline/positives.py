@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 
 from metricface.distances import Distance
+from metricface.distances.prepared_rows import PreparedRows
+from metricface.distances.tiles import width_for
 from metricface.offline.candidates import measured
 from metricface.offline.neighbours import Neighbours
-from metricface.offline.rows import PreparedRows
-from metricface.offline.tile_search import REFERENCES, search
+from metricface.offline.tile_search import search
 from metricface.progress import with_progress
 
 _TOGETHER = 256  # anchors, whose identities lie side by side
@@ -65,6 +66,6 @@ def positives(
         first, last = codes[anchors[some[[0, -1]]]].tolist() if len(some) else (0, -1)
         start = int(torch.searchsorted(ascending, first))
         stop = int(torch.searchsorted(ascending, last, right=True))
-        stretch = torch.split(order[start:stop], REFERENCES)
+        stretch = torch.split(order[start:stop], width_for(k))
         found[some] = search(rows, anchors[some], iter(stretch), k, hide, farthest=farthest).cpu()
     return measured(rows, anchors, found, distance, farthest=farthest)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metricface.distances import Distance, SquaredEuclidean
-from metricface.evaluation.embeddings import Embeddings, embedding_matrix
+from metricface.evaluation.embeddings import embedding_matrix
 from metricface.plots.palette import INK, axes_or_new
-from metricface.types import Labels, label_array
+from metricface.types import Embeddings, Labels, label_array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

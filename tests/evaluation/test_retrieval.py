@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +16,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from metricface.distances import tiles
 from metricface.evaluation import Retrieval, retrieval
-from metricface.evaluation.embeddings import Embeddings
+from metricface.types import Embeddings
 from tests.evaluation.samples import EXACT, LabelledSet, labelled_sets
 from tests.oracles import evaluation as oracle
 
@@ -28,11 +33,25 @@ def _assert_equal(
     assert (found.queries, found.unmatched) == (queries, total - queries)
 
 
+@contextmanager
+def _tiles(size: int) -> Iterator[None]:
+    """Small ones, of so many references and queries; that many queries at once."""
+    module = sys.modules["metricface.evaluation.retrieval"]
+    with (
+        patch.object(tiles, "WIDTH", size),
+        patch.object(tiles, "_AREA", size * size),
+        patch.object(module, "width_for", lambda k: size),
+        patch.object(module, "_BYTES_AT_ONCE", 8 * 30 * size),
+    ):
+        yield
+
+
 @settings(deadline=None, max_examples=60)
 @given(labelled_sets(), st.sampled_from([1, 3, 64]))
-def test_within_one_set_it_is_the_plain_loop(sample: LabelledSet, block: int) -> None:
+def test_within_one_set_it_is_the_plain_loop(sample: LabelledSet, size: int) -> None:
     x, labels = sample
-    found = retrieval(x, labels, ks=(1, 2, 30), distance=EXACT, block=block)
+    with _tiles(size):
+        found = retrieval(x, labels, ks=(1, 2, 30), distance=EXACT)
     rows, exact = range(len(x)), x.astype(float)
     expected = oracle.retrieval(
         exact, labels, exact, labels, rows, rows, (1, 2, 30), normalize=False
@@ -72,7 +91,6 @@ def test_against_a_gallery_it_is_the_plain_loop(
         gallery_ids=gallery_ids,
         ks=(1, 3),
         distance=EXACT,
-        block=4,
     )
     if expected is None:
         with pytest.raises(ValueError, match="has a match in the gallery"):
@@ -116,6 +134,34 @@ def test_it_agrees_with_pytorch_metric_learning(spread: float) -> None:
     assert ours.map_at_r == pytest.approx(theirs["mean_average_precision_at_r"])
 
 
+def _clustered(people: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """Whole numbers whose mean is 0: there are ties, and float32 loses nothing."""
+    generator = np.random.default_rng(5)
+    labels = generator.integers(0, people, 100)
+    x = generator.normal(size=(people, 9))[labels] + 0.8 * generator.normal(size=(100, 9))
+    half = (8 * x).round()
+    return np.concatenate([half, -half]).astype(np.float32), np.concatenate([labels, labels])
+
+
+@pytest.mark.parametrize("people", [2, 20, 90])
+def test_tiles_do_not_change_the_answer(people: int) -> None:
+    x, labels = _clustered(people)
+    whole = retrieval(x, labels, distance=EXACT)
+    assert 0 < whole.map_at_r < 1
+    for size in (7, 64):
+        with _tiles(size):
+            assert retrieval(x, labels, distance=EXACT) == whole
+
+
+def test_a_memory_map_says_the_same_as_the_array(tmp_path: Path) -> None:
+    x, labels = _clustered(20)
+    np.save(tmp_path / "x.npy", x)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    assert retrieval(mapped, labels) == retrieval(x, labels)
+    half = retrieval(torch.from_numpy(x).half(), labels, gallery=mapped, gallery_labels=labels)
+    assert half.recall[1] > 0.9  # each finds itself, where nothing says that it is the same
+
+
 def test_a_collapsed_model_scores_zero() -> None:
     found = retrieval(np.ones((12, 4)), [0, 1, 2] * 4)
     assert found.recall == {1: 0.0, 5: 0.0}
@@ -156,7 +202,6 @@ def test_every_form_of_embeddings_is_taken(
     [
         ({"ks": ()}, "ks must be one or more"),
         ({"ks": (0,)}, "ks must be one or more"),
-        ({"block": 0}, "block must be at least 1, got 0"),
         ({"gallery": np.eye(3)}, "needs gallery_labels"),
         ({"gallery_labels": [0, 1, 2]}, "need a gallery"),
         ({"gallery": np.eye(2), "gallery_labels": [0, 1]}, "3 columns but gallery has 2"),

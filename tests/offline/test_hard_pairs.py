@@ -33,7 +33,7 @@ def test_hard_pairs_are_those_of_a_plain_loop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(positives_module, "_TOGETHER", together)
-    monkeypatch.setattr(positives_module, "REFERENCES", together + 2)
+    monkeypatch.setattr(positives_module, "width_for", lambda k: together + 2)
     x, labels = sample
     found = hard_pairs(x, labels, positives=2, negatives=3, distance=PLAIN)
     for anchors, others, expected, count in (

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 import metricface.offline.approximate as approximate
 import metricface.offline.impostors as impostors_module
-import metricface.offline.tile_search as tile_search
-from metricface.distances import Cosine, Euclidean, SquaredEuclidean
+from metricface.distances import Cosine, Euclidean, SquaredEuclidean, tiles
 from metricface.offline import Neighbours, nearest_impostors
 from tests.evaluation.samples import EXACT as PLAIN
 from tests.evaluation.samples import LabelledSet, labelled_sets
@@ -79,8 +78,8 @@ def test_tiles_do_not_change_the_answer(
 ) -> None:
     x, labels = _clustered()
     whole = nearest_impostors(x, labels, 2)
-    monkeypatch.setattr(tile_search, "ANCHORS", anchors)
-    monkeypatch.setattr(impostors_module, "REFERENCES", references)
+    monkeypatch.setattr(tiles, "_AREA", anchors * references)
+    monkeypatch.setattr(tiles, "WIDTH", references)
     monkeypatch.setattr(impostors_module, "_BYTES_AT_ONCE", at_once * 8 * 8 * 40)
     parts = nearest_impostors(x, labels, 2)
     np.testing.assert_array_equal(whole.indices, parts.indices)
@@ -212,7 +211,7 @@ def test_recall_counts_what_was_missed_and_forgives_ties() -> None:
         ({"labels": [1, 2]}, ValueError, "3 embeddings came with 2 labels"),
         ({"embeddings": np.eye(3, dtype=int)}, TypeError, "floating point, got int64"),
         ({"embeddings": np.ones(3)}, ValueError, r"shape \[rows, dim\], got \(3,\)"),
-        ({"embeddings": [[1.0]]}, TypeError, "tensor or array, got <class 'list'>"),
+        ({"embeddings": [[1.0]]}, TypeError, "tensor or array, got list"),
         (
             {"embeddings": np.array([[0.0], [1.0], [np.nan]])},
             ValueError,

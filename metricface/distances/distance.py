@@ -1,8 +1,4 @@
-"""The one distance core: smaller always means closer.
-
-Every distance here is a function of the squared Euclidean distance, so there is one matrix
-product, one place where precision is guarded, and a subclass is one line.
-"""
+"""What a distance is, and the three that are offered."""
 
 from __future__ import annotations
 

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
-
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from metricface.distances import Distance
-
-Embeddings: TypeAlias = "Tensor | npt.NDArray[Any]"
-"""One row per sample, ``[N, D]``: a tensor on any device, an array, or a memory-mapped array."""
+from metricface.distances.distance import Distance
+from metricface.types import Embeddings
 
 _CHECKED = 1 << 16  # rows looked at together for NaN
 _CENTRING = 256  # rows whose mean stands for that of all
@@ -27,10 +22,13 @@ class PreparedRows:
     Args:
         embeddings: floating ``[N, D]``; an ``np.memmap`` stays on disk.
         distance: what is measured.
+        beside: rows these are compared with, whose centre they take.
+        name: what to call them in an error.
 
     Raises:
         TypeError: not a floating array or tensor.
-        ValueError: not a matrix, or a row holds NaN or infinity (the first is named).
+        ValueError: not a matrix, or a row holds NaN or infinity (the first is named); other
+            dimensions or another device than the rows beside.
 
     Example:
         >>> from metricface.distances import SquaredEuclidean
@@ -39,7 +37,14 @@ class PreparedRows:
         [-1.0, 1.0]
     """
 
-    def __init__(self, embeddings: Embeddings, distance: Distance) -> None:
+    def __init__(
+        self,
+        embeddings: Embeddings,
+        distance: Distance,
+        *,
+        beside: PreparedRows | None = None,
+        name: str = "embeddings",
+    ) -> None:
         if isinstance(embeddings, Tensor):
             self._source: Embeddings = embeddings.detach()
             floating = embeddings.is_floating_point()
@@ -47,19 +52,21 @@ class PreparedRows:
             self._source = embeddings
             floating = embeddings.dtype.kind == "f" and embeddings.dtype.itemsize <= 8
         else:
-            raise TypeError(f"embeddings must be a tensor or array, got {type(embeddings)}")
+            raise TypeError(f"{name} must be a tensor or array, got {type(embeddings).__name__}")
         if not floating:
-            raise TypeError(f"embeddings must be floating point, got {embeddings.dtype}")
+            raise TypeError(f"{name} must be floating point, got {embeddings.dtype}")
         if embeddings.ndim != 2:
             shape = tuple(embeddings.shape)
-            raise ValueError(f"embeddings must have shape [rows, dim], got {shape}")
-        self._distance = distance
+            raise ValueError(f"{name} must have shape [rows, dim], got {shape}")
+        self._distance, self._name = distance, name
         self._check_finite()
         step = max(1, len(self) // _CENTRING)
-        self._near_centre = self.raw(slice(0, step * _CENTRING, step))
-        self.device = self._near_centre.device
-        empty = self[:0]
-        self.dtype, self.dim = empty.dtype, empty.shape[1]
+        some = self.raw(slice(0, step * _CENTRING, step))
+        self.device, self.dim = some.device, some.shape[1]
+        if beside is not None:
+            self._check_beside(beside)
+        self._near_centre: Tensor = some if beside is None else beside._near_centre
+        self.dtype = self[:0].dtype
 
     def __len__(self) -> int:
         """Number of samples."""
@@ -96,6 +103,16 @@ class PreparedRows:
         native = picked.dtype.newbyteorder("=")
         return torch.from_numpy(np.array(picked, dtype=native, order="C"))
 
+    def _check_beside(self, other: PreparedRows) -> None:
+        if self.dim != other.dim:
+            raise ValueError(
+                f"{self._name} have {self.dim} columns but {other._name} has {other.dim}"
+            )
+        if self.device != other.device:
+            raise ValueError(
+                f"{self._name} are on {self.device} but {other._name} on {other.device}"
+            )
+
     def _check_finite(self) -> None:
         for start in range(0, len(self), _CHECKED):
             part = self.raw(slice(start, start + _CHECKED))
@@ -104,6 +121,6 @@ class PreparedRows:
             bad = (~torch.isfinite(part)).any(dim=1).nonzero()
             if len(bad):
                 raise ValueError(
-                    "embeddings hold NaN or infinity, first in row "
+                    f"{self._name} hold NaN or infinity, first in row "
                     f"{start + int(bad[0])} of {len(self)}"
                 )

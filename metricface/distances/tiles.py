@@ -1,0 +1,156 @@
+"""All pairs of two sets in tiles of bounded size, and the smallest that were met in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from metricface.distances.prepared_rows import PreparedRows
+
+WIDTH = 4096  # references of a tile, unless many are sought
+_AREA = 1024 * WIDTH  # 16 MiB in float32: half of it is compared while in the cache
+_FOLD = 32  # columns folded into one before the smallest are sought
+
+
+class Tile(NamedTuple):
+    """Squared distances ``[b, w]`` of some queries to some references, gone at the next tile.
+
+    ``rows`` says which of the queries, ``columns`` the row numbers of the references ``[w]``.
+    Rounding may put a distance a little below zero.
+    """
+
+    squared: Tensor
+    rows: slice
+    columns: Tensor
+
+
+def width_for(k: int) -> int:
+    """How many references to take together where the k nearest are sought.
+
+    Keeping k beside each tile costs little if the tile is several times as wide.
+
+    Example:
+        >>> width_for(10), width_for(2000)
+        (4096, 8000)
+    """
+    return max(WIDTH, 4 * k)
+
+
+def squared_tiles(
+    query: Tensor,
+    references: PreparedRows,
+    parts: Iterable[Tensor],
+    *,
+    negated: bool = False,
+) -> Iterator[Tile]:
+    """Squared distances of queries to references, part by part and tile by tile.
+
+    With a column of norms beside each side, one matrix product gives the squared distance::
+
+        [−2q, 1, ‖q‖²] · [r, ‖r‖², 1] = ‖q‖² − 2 q·r + ‖r‖²
+
+    Nothing is added to the tile afterwards, so that it is written once and read once. Tiles
+    share one piece of memory.
+
+    Args:
+        query: prepared rows ``[A, D]``, of the same centre as the references.
+        references: who they are compared with.
+        parts: row numbers of references, int64; a part is the columns of a tile.
+        negated: minus the squared distance, for whoever seeks the farthest.
+
+    Example:
+        >>> import numpy as np
+        >>> from metricface.distances import SquaredEuclidean
+        >>> rows = PreparedRows(np.array([[0.0], [2.0]]), SquaredEuclidean(normalize=False))
+        >>> for tile in squared_tiles(rows[:], rows, [torch.arange(2)]):
+        ...     print(tile.rows, tile.squared.tolist())
+        slice(0, 2, None) [[0.0, 4.0], [4.0, 0.0]]
+    """
+    norm = query.square().sum(dim=1, keepdim=True)
+    left = torch.cat([-2 * query, torch.ones_like(norm), norm], dim=1) * (-1 if negated else 1)
+    memory = left.new_empty(0)  # of one tile, for all: fresh pages each time cost a seventh
+    for numbers in parts:
+        reference = references[numbers].to(left.dtype)
+        norm = reference.square().sum(dim=1, keepdim=True)
+        right = torch.cat([reference, norm, torch.ones_like(norm)], dim=1).T
+        columns = numbers.to(left.device)
+        height = max(1, _AREA // max(len(numbers), WIDTH))
+        for start in range(0, len(left), height):
+            rows = slice(start, min(start + height, len(left)))
+            size = (rows.stop - start) * len(numbers)
+            if len(memory) < size:
+                memory = left.new_empty(size)
+            tile = memory[:size].view(rows.stop - start, -1)
+            yield Tile(torch.mm(left[rows], right, out=tile), rows, columns)
+
+
+class Nearest:
+    """The k smallest entries of each query met so far, and whose they are.
+
+    A tile's columns are folded by a minimum; its k smallest are all in the k folds of least
+    minimum, so that few entries are looked at twice.
+
+    Args:
+        queries: how many.
+        k: how many of each are kept.
+        like: a tensor whose dtype and device they take.
+
+    Example:
+        >>> import numpy as np
+        >>> from metricface.distances import SquaredEuclidean
+        >>> x = np.array([[0.0], [1.0], [5.0]])
+        >>> rows = PreparedRows(x, SquaredEuclidean(normalize=False))
+        >>> nearest = Nearest(3, 2, like=rows[:])
+        >>> for tile in squared_tiles(rows[:], rows, [torch.arange(3)]):
+        ...     nearest.see(tile)
+        >>> nearest.numbers()
+        tensor([[0, 1],
+                [1, 0],
+                [2, 1]])
+    """
+
+    def __init__(self, queries: int, k: int, like: Tensor) -> None:
+        self._values = like.new_full((queries, k), torch.inf)
+        self._numbers = torch.full_like(self._values, -1, dtype=torch.int64)
+
+    def see(self, tile: Tile) -> None:
+        """Take what is smaller from another tile; entries of infinity are passed over."""
+        known, k = self._values[tile.rows], self._values.shape[1]
+        places = _candidates(tile.squared, k, known.amax(dim=1, keepdim=True))
+        values = torch.cat([known, tile.squared.gather(1, places)], dim=1)
+        values, kept = values.topk(k, dim=1, largest=False, sorted=False)
+        numbers = self._numbers[tile.rows].gather(1, kept.clamp(max=k - 1))
+        if places.shape[1]:
+            new = tile.columns[places.gather(1, (kept - k).clamp_(min=0))]
+            numbers = new.where(kept >= k, numbers)
+        self._values[tile.rows], self._numbers[tile.rows] = values, numbers
+
+    def values(self) -> Tensor:
+        """The entries ``[queries, k]``, smallest first, then infinity."""
+        return self._values.sort(dim=1).values
+
+    def numbers(self) -> Tensor:
+        """The numbers of their columns ``[queries, k]``; -1 where only infinity was met."""
+        values, order = self._values.sort(dim=1)
+        return self._numbers.gather(1, order).where(values < torch.inf, -1)
+
+
+def _candidates(tile: Tensor, k: int, bound: Tensor) -> Tensor:
+    """Columns that hold, of each row, the k smallest entries below its bound, ``[b, c]``."""
+    rows, width = tile.shape
+    folds = width // _FOLD
+    if folds <= k:
+        return torch.arange(width, device=tile.device).expand(rows, -1)
+    # Folding columns far apart, not neighbours, is a minimum of whole vectors: several times
+    # as fast, and the samples of one identity, often stored together, do not share a fold.
+    least = tile[:, : folds * _FOLD].reshape(rows, _FOLD, folds).amin(dim=1)
+    # After a few tiles hardly a fold is below what is known, and few are looked into.
+    below = min(k, int((least < bound).sum(dim=1).max()))
+    fold = least.topk(below, dim=1, largest=False, sorted=False).indices
+    within = torch.arange(_FOLD, device=tile.device) * folds
+    inside = (fold[:, :, None] + within).flatten(1)
+    rest = torch.arange(folds * _FOLD, width, device=tile.device).expand(rows, -1)
+    return torch.cat([inside, rest], dim=1)
