@@ -6,7 +6,10 @@ import json
 import math
 import re
 import shutil
+import signal
 import statistics
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
@@ -28,6 +31,7 @@ from benchmarks.report.tables import summary_table, tried_settings
 from metricface.data import ImageSet
 from metricface.evaluation import class_distances
 
+ROOT = Path(__file__).parents[2]
 STEPS = (0, 10, 20)
 HOSTILE = "soft<i>&|`max$"
 ENDS = {
@@ -92,6 +96,9 @@ def write_run(
         path / "cells", Cell("raw-pixels", 0, 0), [{"step": 0, **dict.fromkeys(METRICS, 0.4)}]
     )
     return path
+
+
+ROW = {"seconds": 9.0, "mining_seconds": 0.1, "loss": 1.0, **dict.fromkeys(METRICS, 0.7)}
 
 
 def write_cell(folder: Path, cell: Cell, rows: Sequence[Mapping[str, object]]) -> None:
@@ -371,24 +378,39 @@ def test_the_same_run_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None
         assert file.read_bytes() == (folder / file.name).read_bytes(), file.name
 
 
-def test_a_kill_while_writing_leaves_the_old_report(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = tmp_path / "run"
-    shutil.copytree(folder, run)
-    (run / "hardest" / "semi-hard.seed1.fold0.csv").unlink()
-    monkeypatch.setattr("benchmarks.report.__main__.write_pictures", lambda *_: [])
+HALF_OF_THE_PAGE_THEN_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from benchmarks.report.__main__ import main
 
-    def half_written(path: Path, data: bytes) -> int:
-        with path.open("wb") as file:
-            file.write(data[: len(data) // 2])
-        raise KeyboardInterrupt
+def half(path, data):
+    with open(path, "wb") as file:
+        file.write(data[: len(data) // 2])
+        file.flush()
+        if "html" in path.name:
+            os.kill(os.getpid(), signal.SIGKILL)
+        file.write(data[len(data) // 2 :])
 
-    monkeypatch.setattr(Path, "write_bytes", half_written)
-    with pytest.raises(KeyboardInterrupt):
-        report(run, run)
-    for name in ("report.html", "report.md"):
-        assert (run / name).read_bytes() == (folder / name).read_bytes()
+Path.write_bytes = half
+main([sys.argv[1]])
+"""
+
+
+def test_killed_by_the_system_while_writing_leaves_the_old_page(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", {"random": (0.6,)})
+    report(run, run)
+    whole = {file: file.read_bytes() for file in run.rglob("*") if file.is_file()}
+    write_cell(run / "cells", Cell("random", 1, 0), [{**ROW, "step": 20}])
+    command = [sys.executable, "-c", HALF_OF_THE_PAGE_THEN_KILLED, str(run)]
+    killed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert list(run.glob(".report.html.partial"))
+    assert (run / "report.html").read_bytes() == whole[run / "report.html"]
+    for file in (file for file in whole if file.parent.name == "cells"):
+        assert file.read_bytes() == whole[file]
+    report(run, run)
+    assert (run / "report.html").read_bytes() != whole[run / "report.html"]
+    assert not list(run.rglob("*.partial"))
 
 
 # What is missing
