@@ -127,14 +127,15 @@ class LabelledPairs:
             yield PairTile(rows, columns, tile, mask)
 
     def ordinals(self, tile: PairTile) -> Tensor:
-        """The numbers of a tile's impostor pairs among all, in row order, whatever the block.
+        """The number of each row's first pair among all impostor pairs, in row order.
+
+        From column to column it rises by one, whatever the block; where the pair is an impostor
+        pair it is in 0 … impostor_count − 1.
 
         Returns:
-            int64, of the tile's shape; 0 … impostor_count − 1 where the pair is an impostor pair.
+            int64 ``[rows]``.
         """
-        columns = torch.arange(tile.columns.start, tile.columns.stop)
-        numbers = self._ordinal[tile.rows, None] + columns
-        return numbers.to(tile.distances.device)
+        return (self._ordinal[tile.rows] + tile.columns.start).to(tile.distances.device)
 
     def _distances(self, rows: slice, columns: slice) -> Tensor:
         return self._distance.block(self._rows[rows], self._columns[columns])

@@ -10,6 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+_CELLS, _TINY = 1 << 14, 1e-30
+
 Counts = npt.NDArray[np.int64]
 Curve = npt.NDArray[np.float64]
 
@@ -78,13 +80,21 @@ class OperatingPoints:
         slots = 2 * len(distances) + 1  # before, at, between, at, …, beyond the distances
         slot = genuine_fold * len(distances) + place
         won = torch.bincount(slot, minlength=folds * len(distances)).view(folds, -1)
-        entered = torch.zeros(folds * slots, dtype=torch.int64, device=genuine.device)
+        entered = torch.zeros(folds, slots, dtype=torch.int64, device=genuine.device)
+        grid = _Grid(distances)
+        clear = torch.zeros(folds * grid.cells, dtype=torch.int64, device=genuine.device)
         for values, fold in impostors:
+            cell = grid.cell(values)
+            clear += torch.bincount(cell.add(fold, alpha=grid.cells), minlength=len(clear))
+            close = grid.occupied[cell].nonzero().flatten()
+            values, fold = values[close], fold[close]
             after = torch.searchsorted(distances, values)
             at = distances[after.clamp(max=len(distances) - 1)] == values
             slot = fold * slots + 2 * after + at
-            entered.scatter_add_(0, slot, torch.ones_like(slot))
-        upto = entered.view(folds, slots).cumsum(1).cpu().numpy()
+            entered.view(-1).scatter_add_(0, slot, torch.ones_like(slot))
+        clear = clear.view(folds, -1) * ~grid.occupied
+        entered.index_add_(1, 2 * grid.before, clear)
+        upto = entered.cumsum(1).cpu().numpy()
         none = np.zeros((folds, 1), dtype=np.int64)
         return cls(
             thresholds=np.concatenate([[-np.inf], distances.double().cpu().numpy()]),
@@ -163,6 +173,22 @@ class OperatingPoints:
             balanced=balanced,
         )
         return float(self.thresholds[best])
+
+
+class _Grid:
+    """Even cells over the thresholds: where a cell holds none, a value needs no bisection."""
+
+    def __init__(self, thresholds: Tensor) -> None:
+        upper = float(thresholds[-1])
+        self._scale = (_CELLS - 1) / upper if upper > _TINY else 1.0
+        self.cells = _CELLS + 1  # the last is of everything beyond
+        held = torch.bincount(self.cell(thresholds), minlength=self.cells)
+        self.occupied = held > 0
+        self.before = held.cumsum(0) - held
+
+    def cell(self, values: Tensor) -> Tensor:
+        """The cell of each value, int32; it never falls where the value rises."""
+        return (values * self._scale).clamp_(max=_CELLS).int()
 
 
 def area_under(roc: Roc) -> float:

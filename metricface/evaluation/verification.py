@@ -14,7 +14,7 @@ from torch import Tensor
 
 from metricface.distances import Distance
 from metricface.evaluation.embeddings import DISTANCE, embedding_matrix
-from metricface.evaluation.labelled_pairs import LabelledPairs
+from metricface.evaluation.labelled_pairs import LabelledPairs, PairTile
 from metricface.evaluation.operating_points import (
     OperatingPoints,
     Roc,
@@ -152,17 +152,23 @@ def _of_labelled(listed: LabelledPairs, folds: int, seed: int) -> OperatingPoint
     hand = torch.randperm(len(genuine), generator=generator).to(genuine.device) % folds
     # Too many impostors to shuffle: they are dealt in order from a shuffled deck, over and over.
     # Any `folds` cards in a row differ, so every fold gets its share of even a few pairs.
-    deck = torch.rand(DECK, folds, generator=generator).argsort(dim=1).flatten()
+    deck = torch.rand(DECK, folds, generator=generator).argsort(dim=1).flatten().int()
     deck = deck.to(genuine.device)
 
     def impostors() -> Iterator[tuple[Tensor, Tensor]]:
         for tile in listed.impostors():
-            card = tile.pick(listed.ordinals(tile)) % len(deck)
-            yield tile.pick(tile.distances), deck[card]
+            yield tile.pick(tile.distances), tile.pick(_dealt(deck, listed, tile))
 
     points = OperatingPoints.count(genuine, hand, impostors(), folds)
     _check_folds(points, "ask for fewer folds")
     return points
+
+
+def _dealt(deck: Tensor, listed: LabelledPairs, tile: PairTile) -> Tensor:
+    """The cards of a tile: row by row a stretch of the deck, which begins anew at its end."""
+    width = tile.distances.shape[1]
+    endless = deck.repeat(2 + width // len(deck)).unfold(0, width, 1)
+    return endless[listed.ordinals(tile) % len(deck)]
 
 
 def _of_listed(

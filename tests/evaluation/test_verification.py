@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from metricface.evaluation import verification
+from metricface.evaluation.operating_points import OperatingPoints
 from tests.evaluation.samples import EXACT, LabelledSet, labelled_sets
 from tests.oracles import evaluation as oracle
 
@@ -140,7 +141,11 @@ def test_impostors_are_dealt_evenly_and_folds_are_not_a_matter_of_identity() -> 
     points = _of_labelled(listed, 10, seed=0)
     assert points.genuine_total.max() - points.genuine_total.min() <= 1
     assert points.impostor_total.max() - points.impostor_total.min() <= 1
-    numbers = torch.cat([tile.pick(listed.ordinals(tile)) for tile in listed.impostors()])
+    rows = [
+        (tile, listed.ordinals(tile)[:, None] + torch.arange(tile.distances.shape[1]))
+        for tile in listed.impostors()
+    ]
+    numbers = torch.cat([tile.pick(number) for tile, number in rows])
     assert sorted(numbers.tolist()) == list(range(listed.impostor_count))
 
 
@@ -218,3 +223,24 @@ def test_val_is_nan_where_the_other_folds_cannot_tell() -> None:
     found = verification(x, labels, folds=2, fars=(0.008,))
     assert not math.isnan(found.tar[0.008])
     assert math.isnan(found.val[0.008].mean)
+
+
+@pytest.mark.parametrize("spread", [0.0, 1e-38, 1.0, 1e30])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_impostors_are_counted_as_a_plain_comparison_counts_them(
+    spread: float, dtype: torch.dtype
+) -> None:
+    """Near thresholds and far from them, at them, between two floats, and beyond all."""
+    generator = torch.Generator().manual_seed(0)
+    genuine = spread * torch.rand(300, generator=generator, dtype=dtype)
+    genuine[0] = 10 * spread  # far from the rest: cells without a threshold lie between
+    beside = torch.cat([genuine, genuine.nextafter(genuine.new_tensor(torch.inf))])
+    values = torch.cat([beside, 12 * spread * torch.rand(5000, generator=generator, dtype=dtype)])
+    fold = torch.randint(3, (len(values),), generator=generator)
+    hand = torch.randint(3, (300,), generator=generator)
+    parts = zip(torch.split(values, 999), torch.split(fold, 999), strict=True)
+    points = OperatingPoints.count(genuine, hand, parts, 3)
+    for number, threshold in enumerate(points.thresholds):
+        accepted = values <= threshold
+        assert points.impostor[:, number].tolist() == fold[accepted].bincount(minlength=3).tolist()
+        assert points.nearer[number] == (values < threshold).sum()
