@@ -135,7 +135,8 @@ class LabelledPairs:
         Returns:
             int64 ``[rows]``.
         """
-        return (self._ordinal[tile.rows] + tile.columns.start).to(tile.distances.device)
+        first: Tensor = self._ordinal[tile.rows] + tile.columns.start
+        return first.to(tile.distances.device)
 
     def _distances(self, rows: slice, columns: slice) -> Tensor:
         return self._distance.block(self._rows[rows], self._columns[columns])
