@@ -228,13 +228,13 @@ def choices(chosen: Sequence[Mapping[str, Any]]) -> str:
         >>> choices([{"margin": 0.2}])
         'margin 0.2'
         >>> choices([{"margin": 0.2}, {"margin": 0.5}, {"margin": 0.5}])
-        'margin 0.5 (2 of 3 folds); margin 0.2 (1 of 3 folds)'
+        '2 folds: margin 0.5; 1 fold: margin 0.2'
     """
     counts = Counter(parameters(values) for values in chosen).most_common()
-    if len(counts) > 1:
-        counts_said = (f"{text} ({times} of {len(chosen)} folds)" for text, times in counts)
-        return "; ".join(counts_said)
-    return "".join(text for text, _ in counts) or "–"
+    if len(counts) == 1:
+        return counts[0][0] or "–"
+    said = (f"{times} fold{'s' if times > 1 else ''}: {text}" for text, times in counts)
+    return "; ".join(said) or "–"
 
 
 def _over_folds(run: Run) -> str:
