@@ -82,13 +82,18 @@ def histogram(
     csv: Annotated[Path | None, typer.Option(help="Write the counts as CSV.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write the summary as JSON.")] = None,
     bins: Annotated[int, typer.Option(help="Number of bins.")] = 200,
+    upper: Annotated[
+        float | None, typer.Option(help="Where the bins end, the same for models to compare.")
+    ] = None,
     log: Annotated[bool, typer.Option(help="Logarithmic density.")] = False,  # noqa: FBT002
     distance: Measure = "squared",
 ) -> None:
     """Distances within and between identities, over all pairs."""
     check_folders(png, csv, out)
     read = read_labelled(embeddings, labels)
-    found = class_distances(read.embeddings, read.labels, bins=bins, distance=_distance(distance))
+    found = class_distances(
+        read.embeddings, read.labels, bins=bins, upper=upper, distance=_distance(distance)
+    )
     report = {
         name: value for name, value in vars(found).items() if not isinstance(value, np.ndarray)
     }

@@ -88,6 +88,15 @@ def test_histogram_writes_counts_summary_and_picture(folder: Path) -> None:
     assert (folder / "h.png").stat().st_size > 1000
 
 
+def test_histograms_of_two_models_share_their_bins_on_request(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["histogram", "both.npz", "--upper", "4", "--bins", "8", "--csv", "h.csv"]) == 0
+    assert pd.read_csv(folder / "h.csv")["to"].tolist() == [0.5 * n for n in range(1, 9)]
+    assert main(["histogram", "both.npz", "--upper", "0.01"]) == 1
+    assert "is beyond upper=0.01" in capsys.readouterr().err
+
+
 def test_mine_writes_the_neighbours(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--k", "3", "--out", "m.csv", "--index", "hnsw", "--effort", "48"]
     assert main(["mine", "both.npz", *options, "--near-duplicate", "0.1"]) == 0
