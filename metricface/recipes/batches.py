@@ -155,7 +155,16 @@ class WithIndex(Dataset[list[tuple[Tensor, int]]]):
         return len(self.data)
 
     def __getitems__(self, indices: Sequence[int]) -> list[tuple[Tensor, int]]:
-        """The items of a batch: what a DataLoader asks for if it can."""
+        """The items of a batch: what a DataLoader asks for if it can.
+
+        Raises:
+            ValueError: an index that is no item's.
+        """
+        wrong = [index for index in indices if not 0 <= index < len(self)]
+        if wrong:
+            raise ValueError(
+                f"the sampler asks for item {wrong[0]} of {len(self)}: it was made for other labels"
+            )
         many = getattr(self.data, "__getitems__", None)
         items = many(indices) if many else [self.data[index] for index in indices]
         return [

@@ -114,7 +114,7 @@ def fit(
         [0.0, 2.0, 4.0]
     """
     options = Options() if options is None else options
-    _check(steps, sampler, look_alikes, validation, folder, options)
+    check_asked(steps, sampler, look_alikes, validation, folder, options)
     objective = _objective(loss, miner, memory)
     first = next(model.parameters(), torch.empty(0))
     device = first.device if options.device is None else torch.device(options.device)
@@ -139,7 +139,7 @@ def fit(
     return Fit(model.eval(), history.rows, training.step, best_step)
 
 
-def _check(
+def check_asked(
     steps: int,
     sampler: BatchSampler,
     look_alikes: LookAlikes | None,
@@ -147,7 +147,11 @@ def _check(
     folder: str | os.PathLike[str] | None,
     options: Options,
 ) -> None:
-    """What would otherwise be ignored, or fail late."""
+    """Refuse what would otherwise be ignored, or fail late.
+
+    Raises:
+        ValueError: of arguments of :func:`fit` that do not go together.
+    """
     if steps < 1:
         raise ValueError(f"steps must be at least 1, got {steps}")
     if options.patience is not None and validation is None:

@@ -17,7 +17,7 @@ from metricface.memory import CrossBatchMemory
 from metricface.miners import SemiHardMiner
 from metricface.recipes.batches import BatchSampler, Labelled, identity_numbers
 from metricface.recipes.embed import embedding_dim
-from metricface.recipes.fit import Fit, fit
+from metricface.recipes.fit import Fit, check_asked, fit
 from metricface.recipes.look_alikes import LookAlikes
 from metricface.recipes.options import Options
 from metricface.recipes.random_state import seeded
@@ -94,7 +94,8 @@ def softmax_then_triplet(
         Both stages.
 
     Raises:
-        ValueError: frozen without a projection, and as :func:`fit`.
+        ValueError: frozen without a projection, steps that are no pair, and as :func:`fit`; both
+            stages are looked at before the first begins.
         TypeError: as :func:`fit`.
 
     Example:
@@ -117,7 +118,12 @@ def softmax_then_triplet(
     """
     if frozen and projection is None:
         raise ValueError("frozen=True leaves nothing to train without a projection")
+    if not isinstance(steps, Sequence) or len(steps) != 2:
+        raise ValueError(f"steps must be a pair, of the first and the second stage, got {steps}")
     options = Options() if options is None else options
+    second_options = options if triplet_options is None else triplet_options
+    check_asked(steps[0], sampler, None, validation, folder, options)
+    check_asked(steps[1], sampler, look_alikes, validation, folder, second_options)
     with seeded(options.seed):
         classes = int(identity_numbers(data).max()) + 1
         classifier = head(classes, embedding_dim(model, data))
@@ -144,7 +150,7 @@ def softmax_then_triplet(
             look_alikes=look_alikes,
             validation=validation,
             folder=places[1],
-            options=options if triplet_options is None else triplet_options,
+            options=second_options,
         )
     return SoftmaxThenTriplet(first, second)
 

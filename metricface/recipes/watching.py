@@ -61,8 +61,9 @@ class Watch:
     def show(self, row: Row) -> None:
         """An evaluation is done."""
         if self._bar is not None:
-            shown = {name: f"{row[name]:.3g}" for name in ("loss", self._metric) if name in row}
-            self._bar.set_postfix(shown)
+            wanted = {name: row.get(name, math.nan) for name in ("loss", self._metric)}
+            known = {name: f"{v:.3g}" for name, v in wanted.items() if not math.isnan(v)}
+            self._bar.set_postfix(known)
         if self._events is None:
             return
         if self._writer is None:  # not before there is something to write

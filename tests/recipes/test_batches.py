@@ -65,6 +65,12 @@ def test_identities_are_numbered_in_sorted_order(labels: Any) -> None:
     assert identity_numbers(data).tolist() == [2, 0, 2, 1]
 
 
+def test_a_sampler_of_other_data_is_refused() -> None:
+    stream = batches(Named(NAMES[:4]))
+    with pytest.raises(ValueError, match=r"asks for item [4-7] of 4: it was made for other labels"):
+        stream.draw()
+
+
 def test_epoch_after_epoch() -> None:
     stream = batches(Named(NAMES), p=2)
     drawn = [stream.draw().ids.tolist() for _ in range(5)]

@@ -13,7 +13,7 @@ from metricface.classifiers import CosFace
 from metricface.losses import ContrastiveLoss, DeepID2Loss, TripletLoss
 from metricface.memory import CrossBatchMemory
 from metricface.miners import BatchHardMiner
-from metricface.recipes import Frozen, deepid2, embed, fit, softmax_then_triplet
+from metricface.recipes import Frozen, LookAlikes, deepid2, embed, fit, softmax_then_triplet
 from metricface.recipes.random_state import seeded
 from tests.recipes.toys import (
     DIM,
@@ -94,6 +94,24 @@ class TestSoftmaxThenTriplet:
     def test_frozen_needs_a_projection(self) -> None:
         with pytest.raises(ValueError, match="frozen=True leaves nothing to train without a proj"):
             both(network(), frozen=True)
+
+    @pytest.mark.parametrize(
+        ("wrong", "message"),
+        [
+            ({"steps": 5}, "steps must be a pair, of the first and the second stage, got 5"),
+            ({"steps": (1, 0)}, "steps must be at least 1, got 0"),
+            ({"look_alikes": LookAlikes(every=1, warmup=0, k=2)}, "got PKSampler"),
+            ({"triplet_options": quick(patience=2)}, "patience needs validation data"),
+        ],
+    )
+    def test_what_is_wrong_with_the_second_stage_is_said_before_the_first(
+        self, wrong: dict[str, Any], message: str
+    ) -> None:
+        model = network()
+        before = {name: value.clone() for name, value in model.state_dict().items()}
+        with pytest.raises(ValueError, match=message):
+            both(model, **wrong)
+        assert differences(before, dict(model.state_dict())) == []
 
     def test_the_second_stage_may_have_options_of_its_own(self, tmp_path: Path) -> None:
         options = quick(lr=1e-5)

@@ -257,6 +257,7 @@ class TestBar:
         assert "4/4" in shown
         assert "loss=" in shown
         assert "gap=" in shown
+        assert "nan" not in shown
 
     def test_it_begins_where_a_resumed_training_does(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
