@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metricface.evaluation import ClassDistances
+from metricface.plots.measured import by_name
 from metricface.plots.palette import (
     FAINT,
     INK,
@@ -50,6 +51,7 @@ def class_distance_histogram(
 
     Raises:
         ImportError: matplotlib is missing.
+        TypeError: something else than these.
         ValueError: an empty dict.
 
     Example:
@@ -58,25 +60,24 @@ def class_distance_histogram(
         >>> class_distance_histogram(found).get_xlabel()
         'distance'
     """
+    named = by_name(distances, (ClassDistances,), "distances")
     if isinstance(distances, ClassDistances):
         ax = axes_or_new(ax, width=7.0)
         _panel(ax, distances, log=log)
         return ax
-    if not distances:
-        raise ValueError("distances is an empty dict: there is nothing to draw")
-    ax = axes_or_new(ax, width=7.0, height=0.6 + 2.2 * len(distances))
+    ax = axes_or_new(ax, width=7.0, height=0.6 + 2.2 * len(named))
     ax.set_axis_off()
-    share = 1 / len(distances)
+    share = 1 / len(named)
     gap = share * (0.17 if shared else 0.3)
-    span = max(_last_filled_edge(each) for each in distances.values())
-    for number, (name, each) in enumerate(distances.items()):
+    span = max(_last_filled_edge(each) for each in named.values())
+    for number, (name, each) in enumerate(named.items()):
         bottom = 1 - (number + 1) * share
         panel = ax.inset_axes((0, bottom, 1, share - gap))
         _panel(panel, each, log=log)
         panel.set_title(name, loc="left", fontsize="medium", fontweight="bold")
         if shared:
             panel.set_xlim(0, span)
-        if number < len(distances) - 1:
+        if number < len(named) - 1:
             panel.set_xlabel("")
             panel.tick_params(labelbottom=not shared)
     return ax

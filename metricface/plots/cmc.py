@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metricface.evaluation import Identification
+from metricface.plots.measured import by_name
 from metricface.plots.palette import FAINT, axes_or_new, legend_beside, line_style, open_frame
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def cmc(
 
     Raises:
         ImportError: matplotlib is missing.
+        TypeError: something else than these.
         ValueError: an empty dict, ranks below 1.
 
     Example:
@@ -41,9 +43,7 @@ def cmc(
         >>> cmc(identification(np.eye(3), [0, 1, 2], np.eye(3), [0, 1, 2])).get_xlabel()
         'rank'
     """
-    named = found if isinstance(found, dict) else {"": found}
-    if not named:
-        raise ValueError("found is an empty dict: there is nothing to draw")
+    named = by_name(found, (Identification,), "found")
     if ranks < 1:
         raise ValueError(f"ranks must be at least 1, got {ranks}")
     ax = axes_or_new(ax, width=6.4, height=4.0)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metricface.evaluation import Roc, Verification
+from metricface.plots.measured import by_name
 from metricface.plots.palette import FAINT, axes_or_new, legend_beside, line_style, open_frame
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def roc(
 
     Raises:
         ImportError: matplotlib is missing.
+        TypeError: something else than these.
         ValueError: an empty dict.
 
     Example:
@@ -44,9 +46,7 @@ def roc(
         >>> roc(found).get_xlabel()
         'false accept rate'
     """
-    named = curves if isinstance(curves, dict) else {"": curves}
-    if not named:
-        raise ValueError("curves is an empty dict: there is nothing to draw")
+    named: dict[str, Verification | Roc] = by_name(curves, (Verification, Roc), "curves")
     ax = axes_or_new(ax, width=6.4, height=4.0)
     floor = 1.0
     for number, (name, curve) in enumerate(named.items()):

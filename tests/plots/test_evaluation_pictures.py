@@ -156,6 +156,13 @@ def test_what_cannot_be_drawn_is_said(draw: Callable[[], Any], message: str) -> 
         draw()
 
 
+@pytest.mark.parametrize("draw", [plots.roc, plots.cmc, plots.class_distance_histogram])
+@pytest.mark.parametrize("given", [X, {"mine": X}], ids=["array", "dict"])
+def test_embeddings_are_no_measurement(draw: Callable[[Any], Any], given: Any) -> None:
+    with pytest.raises(TypeError, match=r"must be \w+.* of metricface.evaluation, got ndarray"):
+        draw(given)
+
+
 def test_without_matplotlib_it_says_what_to_install(
     verified: Verification, monkeypatch: pytest.MonkeyPatch
 ) -> None:
