@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.scale.clustered import clustered
-from benchmarks.scale.table import Column
+from benchmarks.scale.table import Column, show
 
 TILE = (1024, 4096)
 ALL_UP_TO = 100_000
@@ -178,7 +178,29 @@ def _best(
     return min(runs, key=lambda run: run.cpu_s), ""
 
 
-def add_arguments(command: argparse.ArgumentParser, measures: Mapping[str, Measure]) -> None:
+def add_table(
+    commands: Any, name: str, *, help: str, description: str, measures: Mapping[str, Measure]
+) -> None:
+    """Add a command that prints the table of some measures as it comes, and keeps it as CSV.
+
+    Args:
+        commands: of the parser.
+        name: of the command.
+        help: in a line.
+        description: at length.
+        measures: by the name in the table.
+    """
+    command = commands.add_parser(
+        name,
+        help=help,
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_arguments(command, measures)
+    command.set_defaults(run=lambda options: show(rows_of(measures, options), COLUMNS, options.out))
+
+
+def _add_arguments(command: argparse.ArgumentParser, measures: Mapping[str, Measure]) -> None:
     """What both tables are asked with."""
     add = command.add_argument
     sizes = [10_000, 100_000, 1_000_000]

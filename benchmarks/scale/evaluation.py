@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import Any
 
 import torch
 
-from benchmarks.scale.against_product import (
-    COLUMNS,
-    PRODUCT,
-    Data,
-    Measure,
-    add_arguments,
-    rows_of,
-)
-from benchmarks.scale.table import show
+from benchmarks.scale.against_product import PRODUCT, Data, Measure, add_table
 from metricface.evaluation import (
     ClassDistances,
     Retrieval,
@@ -102,18 +93,12 @@ MEASURES = {
 }
 
 
-def run(options: argparse.Namespace) -> int:
-    """Print the table as it comes, and keep it as CSV."""
-    return show(rows_of(MEASURES, options), COLUMNS, options.out)
-
-
 def add_command(commands: Any) -> None:
     """Add ``evaluation`` to the command line."""
-    command = commands.add_parser(
+    add_table(
+        commands,
         "evaluation",
         help="histogram, verification and retrieval of a whole set",
         description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        measures=MEASURES,
     )
-    add_arguments(command, MEASURES)
-    command.set_defaults(run=run)

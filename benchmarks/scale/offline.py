@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from benchmarks.scale.against_product import (
-    COLUMNS,
-    PRODUCT,
-    Data,
-    Measure,
-    add_arguments,
-    rows_of,
-)
-from benchmarks.scale.table import show
+from benchmarks.scale.against_product import PRODUCT, Data, Measure, add_table
 from metricface.offline import Neighbours, nearest_impostors
 from metricface.offline.impostors import Index
 
@@ -59,18 +50,12 @@ MEASURES = {
 }
 
 
-def run(options: argparse.Namespace) -> int:
-    """Print the table as it comes, and keep it as CSV."""
-    return show(rows_of(MEASURES, options), COLUMNS, options.out)
-
-
 def add_command(commands: Any) -> None:
     """Add ``offline`` to the command line."""
-    command = commands.add_parser(
+    add_table(
+        commands,
         "offline",
         help="hard impostors of a whole set",
         description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        measures=MEASURES,
     )
-    add_arguments(command, MEASURES)
-    command.set_defaults(run=run)
