@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -139,26 +140,23 @@ def mine(
     measure = _distance(distance)
     read = read_labelled(embeddings, labels)
 
-    def search(how: Any, anchors: Any = None) -> Any:
-        return nearest_impostors(
-            read.embeddings,
-            read.labels,
-            k,
-            index=how,
-            anchors=anchors,
-            distance=measure,
-            near_duplicate=near_duplicate,
-            effort=effort,
-            progress=progress,
-        )
-
-    found = search(index)
+    search = partial(
+        nearest_impostors,
+        read.embeddings,
+        read.labels,
+        k,
+        distance=measure,
+        near_duplicate=near_duplicate,
+        effort=effort,
+        progress=progress,
+    )
+    found = search(index=index)  # type: ignore[arg-type]
     report: dict[str, Any] = {"samples": len(read.embeddings), "k": k, "index": index}
     if index != "exact" and recall_of > 0:
         count = min(recall_of, len(read.embeddings))
         some = np.linspace(0, len(read.embeddings) - 1, count).astype(np.int64)
         ours = type(found)(found.distances[some], found.indices[some])
-        report[f"recall of {count} samples"] = ours.recall(search("exact", some))
+        report[f"recall of {count} samples"] = ours.recall(search(index="exact", anchors=some))
     rows = (
         (anchor, rank, int(found.indices[anchor, rank]), float(found.distances[anchor, rank]))
         for anchor in range(len(found.indices))

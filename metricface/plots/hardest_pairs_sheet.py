@@ -54,7 +54,7 @@ def hardest_pairs_sheet(
     columns = max(len(found.impostors), len(found.genuine))
     ax = axes_or_new(ax, width=max(3.0, 1.35 * columns), height=2.7)
     ax.set_axis_off()
-    for bottom, pairs, distances, colour, title in (
+    rows = (
         (0.5, found.impostors, found.impostor_distances, INTER, "most alike impostors"),
         (
             0.0,
@@ -63,34 +63,28 @@ def hardest_pairs_sheet(
             INTRA,
             "least alike pictures of one identity",
         ),
-    ):
-        ax.text(
-            0,
-            bottom + 0.49,
-            title,
-            color=colour,
-            transform=ax.transAxes,
-            fontweight="bold",
-            va="top",
-            fontsize="small",
-        )
+    )
+    for bottom, pairs, distances, colour, title in rows:
+        heading = ax.text(0, bottom + 0.49, title, transform=ax.transAxes, va="top")
+        heading.set(color=colour, fontweight="bold", fontsize="small")
         for number, (pair, value) in enumerate(zip(pairs.tolist(), distances, strict=True)):
             place = (number / columns, bottom + 0.01, 0.96 / columns, 0.38)
-            panel = ax.inset_axes(place)
-            panel.imshow(
-                np.concatenate([_shown(images[i]) for i in pair], axis=1),
-                cmap="gray",
-                vmin=0,
-                vmax=1,
-            )
-            panel.set_xticks([])
-            panel.set_yticks([])
-            panel.spines[:].set(color=colour, linewidth=1.6)
+            joined = np.concatenate([_shown(images[i]) for i in pair], axis=1)
+            panel = _framed(ax.inset_axes(place), joined, colour)
             panel.set_title(f"{value:.2f}", fontsize="x-small", pad=2)
             if names is not None:
                 said = " · ".join(dict.fromkeys(str(names[i]) for i in pair))
                 panel.set_xlabel(said, fontsize="xx-small", labelpad=1)
     return ax
+
+
+def _framed(panel: Axes, image: npt.NDArray[np.floating[Any]], colour: str) -> Axes:
+    """An image in a frame, without ticks."""
+    panel.imshow(image, cmap="gray", vmin=0, vmax=1)
+    panel.set_xticks([])
+    panel.set_yticks([])
+    panel.spines[:].set(color=colour, linewidth=1.6)
+    return panel
 
 
 def _shown(image: Any) -> npt.NDArray[np.floating[Any]]:
