@@ -51,9 +51,9 @@ def nearest_impostors(
         D(a, p) + lo  ≤  D(a, n)  <  D(a, p) + hi
 
     An anchor without positives has no such bounds. Embeddings are read a part at a time and may
-    be memory-mapped. At 128 dimensions exact search adds 91 MiB to 100,000 of them and 90 MiB to
-    1,000,000 (10,000 anchors), ivf 222 MiB and 845 MiB (all anchors) with the float32 copy
-    it keeps, and hnsw, which keeps one too, 194 MiB at 100,000.
+    be memory-mapped. At 128 dimensions exact search adds 91 MiB to 100,000 of them and 54 MiB to
+    1,000,000 (10,000 anchors); ivf 222 and 886 MiB, hnsw 194 and 940 MiB (all anchors), with the
+    float32 copy that both keep.
 
     Args:
         embeddings: floating ``[N, D]``.
