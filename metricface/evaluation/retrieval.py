@@ -59,7 +59,8 @@ def retrieval(
     then depend on no order of the rows, and a collapsed model, to which all are equal, scores 0.
 
     Embeddings are read a part at a time and may be memory-mapped; beside them, memory is tiles
-    of a fixed size and some numbers per row. Pairs are compared in the embeddings' own dtype.
+    of a fixed size and some numbers per row. Pairs are compared in float32, or in float64 where
+    the embeddings are.
 
     Args:
         embeddings: the queries, floating ``[B, D]``.
@@ -193,7 +194,7 @@ def _scores(
 
 
 def _mean(scores: Tensor, ks: Sequence[int], total: int) -> Retrieval:
-    """The mean over the scored queries, which do not depend on the block size."""
+    """The mean over the scored queries."""
     if len(scores) == 0:
         raise ValueError(f"none of the {total} queries has a match in the gallery")
     r_precision, map_at_r, *recall = scores.mean(dim=0).tolist()
