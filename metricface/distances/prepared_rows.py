@@ -22,7 +22,7 @@ class PreparedRows:
     Args:
         embeddings: floating ``[N, D]``; an ``np.memmap`` stays on disk.
         distance: what is measured.
-        beside: rows these are compared with, whose centre they take.
+        beside: rows these are compared with, whose centre they take, and whose dtype if longer.
         name: what to call them in an error.
 
     Raises:

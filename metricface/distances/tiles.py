@@ -56,8 +56,8 @@ def squared_tiles(
     share one piece of memory.
 
     Args:
-        query: prepared rows ``[A, D]``, of the same centre as the references.
-        references: who they are compared with.
+        query: prepared rows ``[A, D]``, of the references or beside them.
+        references: who they are compared with; they are lifted to the queries' dtype.
         parts: row numbers of references, int64; a part is the columns of a tile.
         negated: minus the squared distance, for whoever seeks the farthest.
 
@@ -72,7 +72,7 @@ def squared_tiles(
     norm = query.square().sum(dim=1, keepdim=True)
     left = torch.cat([-2 * query, torch.ones_like(norm), norm], dim=1) * (-1 if negated else 1)
     memory = left.new_empty(0)  # of one tile, for all: fresh pages each time cost a seventh
-    for numbers in parts:
+    for numbers in (part for part in parts if len(part)):
         reference = references[numbers].to(left.dtype)
         norm = reference.square().sum(dim=1, keepdim=True)
         right = torch.cat([reference, norm, torch.ones_like(norm)], dim=1).T

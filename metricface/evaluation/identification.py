@@ -12,8 +12,12 @@ import torch
 from torch import Tensor
 
 from metricface.distances import Distance
-from metricface.evaluation.embeddings import DISTANCE, embedding_matrix
+from metricface.distances.prepared_rows import PreparedRows
+from metricface.distances.tiles import WIDTH, squared_tiles
+from metricface.evaluation.embeddings import DISTANCE
 from metricface.types import Embeddings, Labels, label_array
+
+_BYTES_AT_ONCE = 16 * 2**20  # of probes, between which the gallery is read anew
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,6 @@ def identification(
     distractors: Embeddings | None = None,
     false_alarms: Sequence[float] = (),
     distance: Distance = DISTANCE,
-    block: int = 256,
 ) -> Identification:
     """Rank-k, CMC and the open-set rate of probes searched in a gallery.
 
@@ -62,7 +65,8 @@ def identification(
         detection = share of mated probes at rank 1 whose distance ≤ t
 
     A rate below 1 / (number of unmated probes) cannot be told from 0: its detection is NaN, with
-    a warning. Memory is O(block × (gallery + distractors)).
+    a warning. Embeddings are read a part at a time and may be memory-mapped; beside them, memory
+    is tiles of a fixed size and some numbers per row.
 
     Args:
         gallery: enrolled pictures, floating ``[R, D]``.
@@ -73,7 +77,6 @@ def identification(
         distractors: floating ``[S, D]``, or None.
         false_alarms: false-alarm rates of the open-set form, each in (0, 1].
         distance: what is ranked; smaller is closer.
-        block: probes per block; bounds memory.
 
     Returns:
         The figures and the curve.
@@ -97,44 +100,39 @@ def identification(
     for rate in false_alarms:
         if not 0 < rate <= 1:
             raise ValueError(f"every false-alarm rate must be in (0, 1], got {rate}")
-    if block < 1:
-        raise ValueError(f"block must be at least 1, got {block}")
-    references, columns, own = _enrolled(gallery, gallery_labels, distractors, probes, probe_labels)
-    x = embedding_matrix(probes, "probes")
-    if x.shape[1] != references.shape[1]:
-        raise ValueError(f"probes have {x.shape[1]} columns but gallery has {references.shape[1]}")
-    query, reference = distance.prepare(x, references)
-    parts = []
-    for start in range(0, len(query), block):
-        tile = distance.block(query[start : start + block], reference)
-        parts.append(_ranked(tile, columns.to(x.device), own[start : start + block].to(x.device)))
-    rank, nearest = (torch.cat(column).cpu() for column in zip(*parts, strict=True))
+    enrolled = PreparedRows(gallery, distance, name="gallery")
+    x = PreparedRows(probes, distance, beside=enrolled, name="probes")
+    person, own = _people(gallery_labels, len(enrolled), probe_labels, len(x))
     mated = own >= 0
     if not mated.any():
         raise ValueError(f"none of the {len(own)} probes is of anybody in the gallery")
+    strangers, crowd = 0, None
+    if distractors is not None:
+        unknown = PreparedRows(distractors, distance, beside=enrolled, name="distractors")
+        strangers, crowd = len(unknown), _Crowd(unknown, torch.arange(len(unknown)))
+    known = _Crowd(enrolled, person)
+    parts = torch.split(torch.arange(len(x)), max(1, _BYTES_AT_ONCE // (8 * x.dim)))
+    found = [_ranked(x[some], own[some].to(x.device), known, crowd) for some in parts]
+    rank, squared = (torch.cat(column).cpu() for column in zip(*found, strict=True))
+    nearest = distance.from_squared(squared).double()
     return _figures(
         rank[mated].numpy(),
-        nearest[mated].double().numpy(),
-        nearest[~mated].double().numpy(),
-        int(columns.max()) + 1,
+        nearest[mated].numpy(),
+        nearest[~mated].numpy(),
+        int(person.max()) + 1 + strangers,
         ranks,
         false_alarms,
     )
 
 
-def _enrolled(
-    gallery: Embeddings,
-    gallery_labels: Labels,
-    distractors: Embeddings | None,
-    probes: Embeddings,
-    probe_labels: Labels,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """All references, the person each is of, and the person each probe is of (-1: nobody)."""
-    y = embedding_matrix(gallery, "gallery")
+def _people(
+    gallery_labels: Labels, enrolled: int, probe_labels: Labels, probes: int
+) -> tuple[Tensor, Tensor]:
+    """The person each gallery row is of, and the one each probe is of (-1: nobody there)."""
     names, wanted = label_array(gallery_labels, "gallery_labels"), label_array(probe_labels)
-    for name, rows, labels in (("gallery", y, names), ("probes", probes, wanted)):
-        if len(rows) != len(labels):
-            raise ValueError(f"{len(rows)} {name} came with {len(labels)} labels")
+    for name, count, labels in (("gallery", enrolled, names), ("probes", probes, wanted)):
+        if count != len(labels):
+            raise ValueError(f"{count} {name} came with {len(labels)} labels")
     if (names.dtype.kind in "US") != (wanted.dtype.kind in "US"):
         raise TypeError("labels are strings on one side and integers on the other")
     if names.dtype.kind != wanted.dtype.kind:  # signed and unsigned have no common integer type
@@ -142,29 +140,58 @@ def _enrolled(
     people, person = np.unique(names, return_inverse=True)
     place = np.searchsorted(people, wanted).clip(max=max(len(people) - 1, 0))
     own = np.where(people[place] == wanted, place, -1) if len(people) else np.full(len(wanted), -1)
-    if distractors is not None:
-        strangers = embedding_matrix(distractors, "distractors")
-        if strangers.shape[1] != y.shape[1]:
-            raise ValueError(
-                f"distractors have {strangers.shape[1]} columns but gallery has {y.shape[1]}"
-            )
-        y = torch.cat([y, strangers.to(y)])
-        person = np.concatenate([person, len(people) + np.arange(len(strangers))])
-    return y, torch.from_numpy(person.astype(np.int64)), torch.from_numpy(own.astype(np.int64))
+    return torch.from_numpy(person.astype(np.int64)), torch.from_numpy(own.astype(np.int64))
 
 
-def _ranked(tile: Tensor, person: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
-    """Rank of each probe's own identity, and the distance of whoever is nearest, ``[b]``.
+def _ranked(
+    query: Tensor, wanted: Tensor, enrolled: _Crowd, distractors: _Crowd | None
+) -> tuple[Tensor, Tensor]:
+    """Rank of each probe's own identity, and the squared distance of whoever is nearest.
 
-    The rank of an unmated probe means nothing.
+    The rank of an unmated probe means nothing. The mate is sought first, then everyone is held
+    against it in the same tiles, so that a tie is not decided by two ways of rounding.
     """
-    people = int(person.max()) + 1
-    if people < tile.shape[1]:
-        each = tile.new_full((len(tile), people), torch.inf)
-        tile = each.scatter_reduce_(1, person.expand(len(tile), -1), tile, "amin")
-    mate = tile.gather(1, own.clamp(min=0)[:, None])
-    # All that are not farther, the mate itself among them: 1 + the others.
-    return (tile <= mate).sum(dim=1), tile.amin(dim=1)
+    mate = query.new_full((len(query),), torch.inf)
+    for tile in squared_tiles(query, enrolled.rows, enrolled.parts):
+        other = wanted[tile.rows, None] != enrolled.person[tile.columns]
+        least = tile.squared.masked_fill_(other, torch.inf).amin(dim=1)
+        mate[tile.rows] = mate[tile.rows].minimum(least)
+    mate.clamp_(min=0)
+    rank = torch.zeros_like(wanted)  # all that are not farther, the mate among them
+    nearest = torch.full_like(mate, torch.inf)
+    for crowd in (enrolled,) if distractors is None else (enrolled, distractors):
+        for tile in squared_tiles(query, crowd.rows, crowd.parts):
+            near = tile.squared <= mate[tile.rows, None]
+            rank[tile.rows] += _people_in(near, crowd.person[tile.columns])
+            nearest[tile.rows] = nearest[tile.rows].minimum(tile.squared.amin(dim=1))
+    return rank, nearest.clamp_(min=0)
+
+
+class _Crowd:
+    """Pictures of some people, met in parts of about a tile's width that part nobody.
+
+    Args:
+        rows: the pictures.
+        person: whose each is, numbered from 0, int64 ``[R]``.
+    """
+
+    def __init__(self, rows: PreparedRows, person: Tensor) -> None:
+        self.rows, self.person = rows, person.to(rows.device)
+        last = torch.bincount(person).cumsum(0)
+        marks = torch.arange(WIDTH, max(len(person), WIDTH), WIDTH)
+        place = torch.searchsorted(last, marks, right=True)
+        cuts = torch.unique(last[place[place > 0] - 1])
+        self.parts = torch.tensor_split(person.argsort(stable=True), cuts.tolist())
+
+
+def _people_in(near: Tensor, person: Tensor) -> Tensor:
+    """How many people have a picture that is marked, of columns sorted by person, ``[b]``."""
+    count = torch.unique_consecutive(person, return_counts=True)[1]
+    if len(count) == len(person):
+        return near.sum(dim=1)
+    marked = near.cumsum(dim=1, dtype=torch.int32)[:, count.cumsum(0) - 1]
+    before = torch.nn.functional.pad(marked[:, :-1], (1, 0))
+    return (marked > before).sum(dim=1)
 
 
 def _figures(

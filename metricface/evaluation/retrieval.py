@@ -171,9 +171,8 @@ def _scores(
     Ranks come from counting: the i-th nearest match stands behind i − 1 matches and every
     impostor that is not farther.
     """
-    dtype = torch.promote_types(queries.dtype, references.dtype)
     start, (rows, among) = matches.start, matches.shape
-    query = queries[start : start + rows].to(dtype)
+    query = queries[start : start + rows]
     genuine = _Genuine(matches, like=query)
     count, width = genuine.count, max(int(genuine.count.max()), 1)
     # No rank beyond R or the largest k is asked for, so no more impostors are needed.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,13 +13,14 @@ from hypothesis import strategies as st
 
 from metricface.evaluation import identification
 from tests.evaluation.samples import EXACT, LabelledSet, labelled_sets
+from tests.evaluation.small_tiles import small_tiles
 from tests.oracles import evaluation as oracle
 
 
 @settings(deadline=None, max_examples=60)
 @given(labelled_sets(), labelled_sets(), st.sampled_from([1, 3, 64]), st.integers(0, 4))
 def test_it_is_the_plain_loop(
-    gallery: LabelledSet, probes: LabelledSet, block: int, strangers: int
+    gallery: LabelledSet, probes: LabelledSet, size: int, strangers: int
 ) -> None:
     half = np.arange(strangers, dtype=np.float32)[:, None].repeat(2, axis=1)
     crowd = np.concatenate([half, -half])
@@ -30,17 +32,17 @@ def test_it_is_the_plain_loop(
     )
     assume(ranks)
     rates = tuple(rate for rate in (0.2, 0.5, 1.0) if rate * len(unmated) >= 1)
-    found = identification(
-        gallery.x,
-        gallery.labels,
-        probes.x,
-        own,
-        ranks=(1, 2, 99),
-        distractors=crowd if strangers else None,
-        false_alarms=rates,
-        distance=EXACT,
-        block=block,
-    )
+    with small_tiles(size):
+        found = identification(
+            gallery.x,
+            gallery.labels,
+            probes.x,
+            own,
+            ranks=(1, 2, 99),
+            distractors=crowd if strangers else None,
+            false_alarms=rates,
+            distance=EXACT,
+        )
     assert found.candidates == len(set(people))
     assert (found.mated, found.unmated) == (len(ranks), len(unmated))
     expected = [np.mean([rank <= k for rank in ranks]) for k in range(1, found.candidates + 1)]
@@ -63,6 +65,24 @@ def test_distractors_only_push_down() -> None:
     among = identification(gallery, people, gallery + 0.3 * probes, people, distractors=crowd)
     assert among.candidates == 520
     assert among.rank[1] < alone.rank[1]
+
+
+@pytest.mark.parametrize("longer", ["gallery", "probes", "distractors"])
+def test_float64_on_one_side_and_nobody_in_the_crowd(longer: str) -> None:
+    x = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
+    sides: dict[str, Any] = {
+        "gallery": x[:20],
+        "probes": x[:20] + 0.4 * x[20:40],
+        "distractors": x[40:],
+    }
+    people: dict[str, Any] = {"gallery_labels": range(20), "probe_labels": range(20)}
+    expected = identification(**sides, **people)
+    assert 0 < expected.rank[1] < 1
+    sides[longer] = sides[longer].astype(np.float64)
+    assert identification(**sides, **people) == expected
+    sides["distractors"] = x[:0]
+    alone = identification(**sides, **people)
+    assert alone.candidates == 20
 
 
 def test_too_few_strangers_are_said_and_not_faked() -> None:
@@ -94,7 +114,6 @@ def test_labels_of_any_size_and_kind() -> None:
     [
         ({"ranks": (0,)}, "ranks must be one or more"),
         ({"false_alarms": (0.0,)}, r"in \(0, 1\], got 0"),
-        ({"block": 0}, "block must be at least 1"),
         ({"probe_labels": [7, 8, 9]}, "none of the 3 probes is of anybody"),
         ({"probe_labels": [0, 1]}, "3 probes came with 2 labels"),
         ({"probes": np.eye(2), "probe_labels": [0, 1]}, "2 columns but gallery has 3"),

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +13,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metricface.distances import tiles
 from metricface.evaluation import Retrieval, retrieval
 from metricface.types import Embeddings
 from tests.evaluation.samples import EXACT, LabelledSet, labelled_sets
+from tests.evaluation.small_tiles import small_tiles
 from tests.oracles import evaluation as oracle
 
 
@@ -33,24 +30,11 @@ def _assert_equal(
     assert (found.queries, found.unmatched) == (queries, total - queries)
 
 
-@contextmanager
-def _tiles(size: int) -> Iterator[None]:
-    """Small ones, of so many references and queries; that many queries at once."""
-    module = sys.modules["metricface.evaluation.retrieval"]
-    with (
-        patch.object(tiles, "WIDTH", size),
-        patch.object(tiles, "_AREA", size * size),
-        patch.object(module, "width_for", lambda k: size),
-        patch.object(module, "_BYTES_AT_ONCE", 8 * 30 * size),
-    ):
-        yield
-
-
 @settings(deadline=None, max_examples=60)
 @given(labelled_sets(), st.sampled_from([1, 3, 64]))
 def test_within_one_set_it_is_the_plain_loop(sample: LabelledSet, size: int) -> None:
     x, labels = sample
-    with _tiles(size):
+    with small_tiles(size):
         found = retrieval(x, labels, ks=(1, 2, 30), distance=EXACT)
     rows, exact = range(len(x)), x.astype(float)
     expected = oracle.retrieval(
@@ -149,7 +133,7 @@ def test_tiles_do_not_change_the_answer(people: int) -> None:
     whole = retrieval(x, labels, distance=EXACT)
     assert 0 < whole.map_at_r < 1
     for size in (7, 64):
-        with _tiles(size):
+        with small_tiles(size):
             assert retrieval(x, labels, distance=EXACT) == whole
 
 
