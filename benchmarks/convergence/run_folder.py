@@ -140,6 +140,8 @@ class RunFolder:
             raise ValueError(
                 f"{file} lacks {', '.join(sorted(missing))}: not a run of this version"
             )
+        if not all(isinstance(method["chosen"], list) for method in content["methods"].values()):
+            raise ValueError(f"{file} chose once for all folds: not a run of this version")
         return content
 
     def finished(self, cell: Cell) -> bool:

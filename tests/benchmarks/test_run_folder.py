@@ -70,6 +70,13 @@ def test_a_folder_of_another_form_is_refused(settings: Settings, tmp_path: Path)
     (tmp_path / "settings.json").write_text(json.dumps({"settings": {}, "methods": {}}))
     with pytest.raises(ValueError, match="lacks commands, headline, target"):
         claim(tmp_path, settings, [METHODS["random"]])
+    (tmp_path / "settings.json").unlink()
+    claim(tmp_path, settings, [METHODS["random"]])
+    written = json.loads((tmp_path / "settings.json").read_text())
+    written["methods"]["random"]["chosen"] = {"lr": 0.1}
+    (tmp_path / "settings.json").write_text(json.dumps(written))
+    with pytest.raises(ValueError, match="chose once for all folds: not a run of this version"):
+        claim(tmp_path, settings, [METHODS["random"]])
 
 
 def test_a_run_leaves_its_files_and_never_repeats_a_finished_cell(
