@@ -49,7 +49,11 @@ STORIES = {
 """Comparisons by name; told where two or more of their methods have run."""
 
 PEER_PREFIX = "pml-"
-"""``pml-X`` is the rule of ``X`` in the other library."""
+"""``pml-X`` is the rule of ``X`` in the other library, except for these:"""
+TWINS = {
+    "pml-contrastive": "contrastive-linear",
+    "pml-distance-weighted": "distance-weighted-margin",
+}
 
 Counted = Literal["step", "seconds"]
 
@@ -77,11 +81,9 @@ def family_panels(run: Run) -> list[Panel]:
 
 def story_panels(run: Run) -> list[Panel]:
     """The comparisons whose methods are in the run, and each rule that both libraries have."""
-    twins = {
-        f"{name} in both libraries": (name, PEER_PREFIX + name)
-        for name in run.methods
-        if PEER_PREFIX + name in run.methods
-    }
+    peers = [name for name in run.methods if name.startswith(PEER_PREFIX)]
+    same = {name: TWINS.get(name, name.removeprefix(PEER_PREFIX)) for name in peers}
+    twins = {f"{mine} in both libraries": (mine, theirs) for theirs, mine in same.items()}
     return _panels(run, {**STORIES, **twins}, at_least=2)
 
 

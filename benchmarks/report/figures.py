@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import matplotlib as mpl
@@ -22,8 +23,9 @@ from metricface.plots.palette import FAINT, INK
 
 WIDTH = 3.9
 """Inches; about a phone's width, where a point of the letters is a point on the glass."""
-PNG_WIDTH, TITLE, DPI = 4.6, 0.45, 110
-"""Of a panel among others in one PNG: its width, room for its title, dots an inch."""
+PNG_WIDTH, TITLE, LETTERS, DPI = 4.6, 0.45, 44, 110
+"""Of a panel among others in one PNG: its width, room for its title, whose lines have at most so
+many letters, and dots an inch."""
 
 _PAGE_COLOURS = {
     INK: "var(--ink)",
@@ -120,7 +122,7 @@ def write_panels(block: Panels, file: Path) -> None:
         grid = figure.subplots(rows, block.columns, squeeze=False, height_ratios=heights).ravel()
         for ax, panel in zip(grid, block.panels, strict=False):
             panel.draw(ax)
-            ax.set_title(panel.title, loc="left", fontweight="bold")
+            ax.set_title(fill(panel.title, LETTERS), loc="left", fontweight="bold")
             if panel.caption:
                 ax.set_title(panel.caption, loc="right", fontsize="small")
         for ax in grid[len(block.panels) :]:

@@ -23,6 +23,7 @@ from benchmarks.convergence.summary import summarise
 from benchmarks.report import pairs
 from benchmarks.report.__main__ import main, parser, report
 from benchmarks.report.answer import against_peers, answer, first_to_target, paired_gap
+from benchmarks.report.curves import story_panels
 from benchmarks.report.document import Document, Folded, Pairs, Panels, Paragraph, Table
 from benchmarks.report.histograms import pooled, read_histogram
 from benchmarks.report.run import Run, read_run
@@ -376,6 +377,13 @@ def test_the_same_run_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None
     assert {file.name for file in files} == {file.name for file in folder.glob("report*")}
     for file in files:
         assert file.read_bytes() == (folder / file.name).read_bytes(), file.name
+
+
+def test_twins_are_the_same_rule_whatever_their_names(tmp_path: Path) -> None:
+    both = ("contrastive", "contrastive-linear", "pml-contrastive", "pml-cosface")
+    run = read_run(write_run(tmp_path / "run", dict.fromkeys(both, (0.6, 0.7, 0.8))))
+    told = [panel.title for panel in story_panels(run)]
+    assert told == [f"contrastive-linear in both libraries, by {by}" for by in ("step", "second")]
 
 
 HALF_OF_THE_PAGE_THEN_KILLED = """
