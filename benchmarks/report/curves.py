@@ -25,12 +25,8 @@ STORIES = {
         "softmax-then-semi-hard",
     ),
     "Random, semi-hard, hardest": ("random", "semi-hard", "batch-hard", "batch-hard-soft"),
-    "With and without a memory": (
-        "semi-hard",
-        "semi-hard-memory",
-        "contrastive",
-        "contrastive-memory",
-    ),
+    "Semi-hard with and without a memory": ("semi-hard", "semi-hard-memory"),
+    "Contrastive with and without a memory": ("contrastive", "contrastive-memory"),
     "Random batches and look-alikes": ("batch-hard-soft", "batch-hard-look-alikes"),
     "One loss, several miners": (
         "random",

@@ -379,6 +379,13 @@ def test_the_same_run_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None
         assert file.read_bytes() == (folder / file.name).read_bytes(), file.name
 
 
+def test_no_memory_is_spoken_of_where_none_has_run(tmp_path: Path) -> None:
+    names = ("semi-hard", "contrastive", "contrastive-memory")
+    run = read_run(write_run(tmp_path / "run", dict.fromkeys(names, (0.6, 0.7, 0.8))))
+    told = [panel.title for panel in story_panels(run)]
+    assert told == [f"Contrastive with and without a memory, by {by}" for by in ("step", "second")]
+
+
 def test_twins_are_the_same_rule_whatever_their_names(tmp_path: Path) -> None:
     both = ("contrastive", "contrastive-linear", "pml-contrastive", "pml-cosface")
     run = read_run(write_run(tmp_path / "run", dict.fromkeys(both, (0.6, 0.7, 0.8))))
