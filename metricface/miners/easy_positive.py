@@ -35,9 +35,9 @@ class EasyPositiveMiner(Miner[Triplets]):
 
     Example:
         >>> from metricface.distances import Euclidean
-        >>> embeddings = torch.tensor([[0.0], [1.0], [3.0], [0.5], [2.0]])
+        >>> embeddings = torch.tensor([[0.0], [1.0], [3.0], [0.5], [2.25]])
         >>> EasyPositiveMiner(distance=Euclidean(normalize=False))(embeddings, [0, 0, 0, 1, 2])
-        Triplets(anchor=tensor([0, 2]), positive=tensor([1, 1]), negative=tensor([4, 3]))
+        Triplets(anchor=tensor([0, 1, 2]), positive=tensor([1, 0, 1]), negative=tensor([4, 4, 3]))
 
     Reference: Xuan et al., "Improved Embeddings with Easy Positive Triplet Mining", WACV 2020,
     section 3 (EPSHN and EPHN).
