@@ -13,7 +13,7 @@ from metricface.classifiers.large_margin import ASoftmax, LSoftmax
 from metricface.classifiers.multiple_angle import psi
 from metricface.classifiers.normface import NormFace
 from metricface.classifiers.softmax import ModifiedSoftmax, Softmax
-from metricface.classifiers.target_and_rest import row_lengths, target_and_rest
+from metricface.classifiers.target_and_rest import target_and_rest
 
 __all__ = [
     "COCO",
@@ -36,6 +36,5 @@ __all__ = [
     "min_loss",
     "min_scale",
     "psi",
-    "row_lengths",
     "target_and_rest",
 ]

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from metricface.classifiers.bounds import check_scale
 from metricface.classifiers.class_numbers import class_numbers
-from metricface.classifiers.target_and_rest import row_lengths, target_and_rest
+from metricface.classifiers.target_and_rest import target_and_rest
+from metricface.distances.unit_rows import row_lengths, unit_rows
 from metricface.embeddings import check_embeddings, working_dtype
 from metricface.types import Labels
 
@@ -125,16 +126,16 @@ class Classifier(nn.Module, ABC):
 
     def queries(self, x: Tensor) -> Tensor:
         """What is multiplied with the class weights, ``[B, D]``."""
-        return x if self.scale is None else x * (self.scale / row_lengths(x))
+        return x if self.scale is None else unit_rows(x) * self.scale
 
     def lengths(self, x: Tensor, classes: Tensor) -> Tensor | float:
         """What makes the target's logit of its cosine: a number, or one for each row, ``[B]``."""
         if self.scale is not None:
             return self.scale
         length = row_lengths(x).squeeze(1)
-        if self.unit_weight:
-            return length
-        return length * row_lengths(self.weight[classes].to(x.dtype)).squeeze(1)
+        if not self.unit_weight:
+            length = length * row_lengths(self.weight[classes].to(x.dtype)).squeeze(1)
+        return length.clamp_min(torch.finfo(x.dtype).tiny)  # what is below cannot be divided by
 
     def lifted(self, embeddings: Tensor) -> Tensor:
         """Embeddings in the dtype to compute in, checked."""

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from metricface.classifiers.bounds import min_scale
 from metricface.classifiers.classifier import Classifier, ClassifierReduction, softplus
-from metricface.classifiers.target_and_rest import row_lengths, target_and_rest
+from metricface.classifiers.target_and_rest import target_and_rest
+from metricface.distances.unit_rows import unit_rows
 from metricface.types import Labels
 
 
@@ -77,7 +78,7 @@ class COCO(Classifier):
         if not len(x):  # no class is there to compare with
             return self.reduced(x.sum(1))
         present, place = torch.unique(classes, return_inverse=True)
-        means = class_means(x / row_lengths(x), place, len(present))
+        means = class_means(unit_rows(x), place, len(present))
         if self.training:
             with torch.no_grad():
                 self.weight[present] = means.to(self.weight.dtype)

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from metricface.distances.unit_rows import GRADIENT_FLOOR, row_lengths, unit_rows
+
 #: Classes handled at a time where whole weight matrices would else be copied.
 _CLASSES_AT_ONCE = 4096
 
@@ -44,22 +46,14 @@ def target_and_rest(
     device = queries.device.type
     if low == torch.float32 and torch.is_autocast_enabled(device):
         low = torch.get_autocast_dtype(device)
+    length = None
+    if unit_weight:
+        weight, length = _dividable(weight)
     with torch.autocast(device, enabled=False):
         result: tuple[Tensor, Tensor] = _TargetAndRest.apply(  # type: ignore[no-untyped-call]
-            queries, weight, classes, unit_weight, low
+            queries, weight, length, classes, low
         )
     return result
-
-
-def row_lengths(x: Tensor) -> Tensor:
-    """``‖x‖`` of each row, ``[B, 1]``; 1 for a zero row, so that dividing leaves it zero.
-
-    Example:
-        >>> row_lengths(torch.tensor([[3.0, 4.0], [0.0, 0.0]])).flatten().tolist()
-        [5.0, 1.0]
-    """
-    length = torch.linalg.vector_norm(x, dim=1, keepdim=True)
-    return torch.where(length > 0, length, 1.0)
 
 
 class _TargetAndRest(torch.autograd.Function):
@@ -70,11 +64,11 @@ class _TargetAndRest(torch.autograd.Function):
         ctx: Any,
         queries: Tensor,
         weight: Tensor,
+        length: Tensor | None,
         classes: Tensor,
-        unit_weight: bool,  # noqa: FBT001  (autograd passes by position)
         low: torch.dtype,
     ) -> tuple[Tensor, Tensor]:
-        factor = 1 / row_lengths(weight).squeeze(1) if unit_weight else None
+        factor = None if length is None else 1 / length
         weight_low = weight.to(low)
         logits = (queries.to(low) @ weight_low.T).to(queries.dtype)
         if factor is not None:
@@ -117,5 +111,21 @@ def _remove_radial_(gradient: Tensor, weight: Tensor, factor: Tensor) -> None:
     """Take from each row what points along its weight: lengths do not change a unit weight."""
     for start in range(0, len(weight), _CLASSES_AT_ONCE):
         some = slice(start, start + _CLASSES_AT_ONCE)
-        radial = (gradient[some] * weight[some]).sum(1) * factor[some] * factor[some]
-        gradient[some].addcmul_(weight[some], radial[:, None], value=-1)
+        unit, part = weight[some] * factor[some, None], gradient[some]
+        part.addcmul_(unit, (part * unit).sum(1, keepdim=True), value=-1)
+
+
+def _dividable(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Weights and their lengths ``[C]``, where what is divided by a length stays finite.
+
+    Weights shorter than the floor are lengthened to it: their direction stays, and so does what
+    their gradient was to be, which grows no more below the floor. Nearly always no weight is,
+    and the plain norm, which reads them once, is right.
+    """
+    length = torch.linalg.vector_norm(weight.detach(), dim=1)
+    if bool(((length >= GRADIENT_FLOOR) & (length <= 1 / GRADIENT_FLOOR)).all()):
+        return weight, length
+    known = weight.detach()
+    length = row_lengths(known)
+    longer = torch.where(length < GRADIENT_FLOOR, unit_rows(known) * GRADIENT_FLOOR, known)
+    return weight + (longer - known), row_lengths(longer).squeeze(1)

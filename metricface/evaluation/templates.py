@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from metricface.distances.unit_rows import unit_rows
 from metricface.evaluation.embeddings import embedding_matrix
 from metricface.types import Embeddings, Labels, label_array
 
@@ -63,7 +63,7 @@ def mean_templates(
     if len(own) != len(x):
         raise ValueError(f"{len(x)} embeddings came with {len(own)} templates")
     names, template = np.unique(own, return_inverse=True)
-    values = F.normalize(x.double(), dim=1) if normalize else x.double()
+    values = unit_rows(x.double()) if normalize else x.double()
     if media is not None:
         of = label_array(media, "media")
         if len(of) != len(x):

@@ -8,8 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from metricface.classifiers import row_lengths
 from metricface.distances import Cosine, Euclidean
+from metricface.distances.unit_rows import unit_rows
 from metricface.embeddings import working_dtype
 from metricface.identities import Matches
 from metricface.losses.embedding_loss import EmbeddingLoss
@@ -162,7 +162,7 @@ class VerificationSignal(EmbeddingLoss):
 
     def _features(self, x: Tensor) -> Tensor:
         lifted = x.to(working_dtype(x))
-        return lifted / row_lengths(lifted) if self.distance.normalize else lifted
+        return unit_rows(lifted) if self.distance.normalize else lifted
 
     def _loss(self, genuine: Tensor, impostor: Tensor) -> Tensor:
         positive, negative = self.positive_terms(genuine), self.negative_terms(impostor)
