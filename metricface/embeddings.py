@@ -8,6 +8,9 @@ from types import TracebackType
 import torch
 from torch import Tensor
 
+#: The longest rows whose squared distances are sure to be finite.
+LONGEST = {torch.float32: 9e18, torch.float64: 6e153}
+
 _finite_check = True
 
 
@@ -63,6 +66,7 @@ def check_embeddings(
     ref_emb: Tensor | None = None,
     *,
     names: tuple[str, str] = ("embeddings", "ref_emb"),
+    squared: bool = False,
 ) -> None:
     """Raise a clear error unless these are embeddings that can be compared.
 
@@ -70,10 +74,12 @@ def check_embeddings(
         embeddings: ``[B, D]``, floating point.
         ref_emb: ``[R, D]`` on the same device, or None.
         names: what to call the two in an error.
+        squared: whether their squared lengths are needed, as where rows are not normalised.
 
     Raises:
         TypeError: not floating-point tensors.
-        ValueError: not matrices, dimensions or devices that differ, NaN or infinite values.
+        ValueError: not matrices, dimensions or devices that differ, NaN or infinite values, rows
+            whose squared length overflows.
 
     Example:
         >>> check_embeddings(torch.zeros(4, 2), torch.zeros(5, 3))
@@ -81,10 +87,10 @@ def check_embeddings(
         ...
         ValueError: embeddings have dimension 2 but ref_emb has 3
     """
-    _check_one(embeddings, names[0])
+    _check_one(embeddings, names[0], squared=squared)
     if ref_emb is None:
         return
-    _check_one(ref_emb, names[1])
+    _check_one(ref_emb, names[1], squared=squared)
     ours, theirs = embeddings.shape[1], ref_emb.shape[1]
     if ours != theirs:
         raise ValueError(f"{names[0]} have dimension {ours} but {names[1]} has {theirs}")
@@ -92,7 +98,7 @@ def check_embeddings(
         raise ValueError(f"{names[0]} are on {embeddings.device}, {names[1]} on {ref_emb.device}")
 
 
-def _check_one(embeddings: Tensor, name: str) -> None:
+def _check_one(embeddings: Tensor, name: str, *, squared: bool) -> None:
     if not isinstance(embeddings, Tensor):
         raise TypeError(f"{name} must be a tensor, got {type(embeddings).__name__}")
     if not embeddings.is_floating_point():
@@ -101,14 +107,60 @@ def _check_one(embeddings: Tensor, name: str) -> None:
         raise ValueError(f"{name} must have shape [rows, dim], got {tuple(embeddings.shape)}")
     if not _finite_check or torch.compiler.is_compiling():
         return
-    # One number tells: a sum is finite unless a term is not, or the sum itself overflows.
-    total = embeddings.detach().sum(dtype=working_dtype(embeddings))
-    if not math.isfinite(total.item()):
-        bad = (~torch.isfinite(embeddings.detach())).any(1).nonzero()
-        if len(bad):
-            raise ValueError(
-                f"{name} hold NaN or infinity, first in row {int(bad[0])} of {len(embeddings)}"
-            )
+    # One number tells: all together are finite and short, unless a row is not.
+    dtype, x = working_dtype(embeddings), embeddings.detach()
+    if torch.linalg.vector_norm(x, dtype=dtype).item() < LONGEST[dtype]:
+        return
+    bad = first_bad_row(x)
+    if bad is not None:
+        raise ValueError(f"{name} hold NaN or infinity, first in row {bad} of {len(x)}")
+    if squared:
+        check_lengths(x.to(dtype), name)
+
+
+def first_bad_row(x: Tensor) -> int | None:
+    """The first row that holds NaN or infinity, if any.
+
+    Example:
+        >>> first_bad_row(torch.tensor([[1.0], [float("inf")]]))
+        1
+    """
+    # A sum is finite unless a term is not, or the sum itself overflows.
+    if math.isfinite(x.sum(dtype=torch.float64).item()):
+        return None
+    bad = (~torch.isfinite(x)).any(1).nonzero()
+    return int(bad[0]) if len(bad) else None
+
+
+def check_lengths(x: Tensor, name: str, *, first_row: int = 0) -> None:
+    """Raise unless the squared distance of any two rows is a finite number.
+
+    Args:
+        x: finite float32 or float64, ``[N, D]``.
+        name: what to call them in an error.
+        first_row: the number of the first of these rows.
+
+    Raises:
+        ValueError: a row is too long.
+
+    Example:
+        >>> check_lengths(torch.tensor([[1.0], [1e20]]), "embeddings")
+        Traceback (most recent call last):
+        ...
+        ValueError: row 1 of the embeddings is 1e+20 long, and its squared distances overflow \
+torch.float32: let the distance normalise, scale the embeddings, or pass float64
+    """
+    # The root of D times the largest entry is no less than the length.
+    length = x.abs().amax(1).double() * x.shape[1] ** 0.5 if x.numel() else x.new_zeros(0)
+    long = (length > LONGEST[x.dtype]).nonzero()
+    if len(long):
+        row = int(long[0])
+        exact = float(torch.linalg.vector_norm(x[row] / x[row].abs().amax(), dtype=torch.float64))
+        raise ValueError(
+            f"row {first_row + row} of the {name} is {exact * float(x[row].abs().amax()):.3g} "
+            f"long, and its squared distances overflow {x.dtype}: let the distance normalise, "
+            "scale the embeddings, or pass float64"
+        )
 
 
 def working_dtype(*tensors: Tensor) -> torch.dtype:

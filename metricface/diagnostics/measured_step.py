@@ -11,6 +11,7 @@ from torch import Tensor
 
 from metricface.diagnostics.logs import Record
 from metricface.distances import Distance
+from metricface.embeddings import working_dtype
 
 QUANTILES = (0.05, 0.5, 0.95)
 SAMPLE = 1 << 16  # pairs measured in a step, evenly taken from those mined
@@ -39,8 +40,8 @@ class MeasuredStep:
         near = _sampled_distances(distance, x, anchor, positive)
         far = _sampled_distances(distance, x, other_anchor, negative)
         norm = torch.linalg.vector_norm(x.float(), dim=1)
-        centred = distance.prepare(x)[0]
-        spread = distance.from_squared(centred.square().sum(dim=1)).mean()
+        rows = distance.rows(x, working_dtype(x))
+        spread = distance.from_squared((rows - rows.mean(0)).square().sum(dim=1)).mean()
         values = {
             "loss": loss.detach().mean(),
             "active": _active(near, far, margin, paired=len(indices) == 3),

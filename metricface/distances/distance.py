@@ -10,21 +10,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from metricface.distances.product import may_tie, squared_distances, without_rounding
+from metricface.distances.unit_rows import unit_rows
 from metricface.embeddings import check_embeddings, working_dtype
-
-
-def _unit_rows(x: Tensor) -> Tensor:
-    """Rows scaled to length one; a zero row stays zero, with the gradient of the identity."""
-    norm = torch.linalg.vector_norm(x, dim=1, keepdim=True)
-    return x / torch.where(norm > 0, norm, 1.0)
-
-
-def _squared_pairwise(query: Tensor, reference: Tensor) -> Tensor:
-    """``‖q − r‖²`` for all pairs by one matrix product, never negative, ``[B, R]``."""
-    with torch.autocast(query.device.type, enabled=False):
-        reference_norm = (reference * reference).sum(1)
-        product = torch.addmm(reference_norm, query, reference.T, alpha=-2)
-        return product.add_((query * query).sum(1, keepdim=True)).clamp_min_(0)
 
 
 class _SquaredBetween(torch.autograd.Function):
@@ -66,36 +54,57 @@ class Distance(ABC):
         """This distance from the squared Euclidean distance, entry by entry, any shape."""
 
     def prepare(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """What :meth:`block` needs, made once for any number of blocks.
+        """Rows whose squared distances are the distances' own, for a matrix product.
 
-        Half precision is lifted to float32, rows are normalised if asked, and the mean
-        reference is subtracted from both sides: distances stay, and the cancellation error of
-        the matrix product becomes relative to the spread of the embeddings, not to their norm.
+        Half precision is lifted to float32, rows are normalised if asked, and where they lie far
+        from the origin, :func:`centre` is subtracted from both sides.
 
         Args:
             x: queries ``[B, D]``.
             y: references ``[R, D]``; the queries themselves if None.
 
         Returns:
-            Queries ``[B, D]`` and references ``[R, D]``.
+            Queries ``[B, D]`` and references ``[R, D]``, with their gradient.
 
         Example:
-            >>> query, reference = Euclidean(normalize=False).prepare(torch.tensor([[1.0], [3.0]]))
-            >>> query.flatten().tolist()
-            [-1.0, 1.0]
+            >>> Euclidean(normalize=False).prepare(torch.tensor([[101.0], [103.0]]))[0].tolist()
+            [[0.0], [2.0]]
         """
         dtype = working_dtype(x) if y is None else working_dtype(x, y)
-        query = self._rows(x, dtype)
-        reference = query if y is None else self._rows(y, dtype)
+        query = self.rows(x, dtype)
+        reference = query if y is None else self.rows(y, dtype)
         if len(reference):
-            centre = reference.detach().mean(0)
-            query = query - centre
-            reference = query if y is None else reference - centre
+            middle = centre(reference)
+            query = query - middle
+            reference = query if y is None else reference - middle
         return query, reference
+
+    def settled(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """What :meth:`block` needs where distances are ranked, made once for any number of blocks.
+
+        As :meth:`prepare`, without a gradient. References that are identical get identical
+        distances, and codes exact ones: see :mod:`metricface.distances.product`.
+
+        Args:
+            x: queries ``[B, D]``.
+            y: references ``[R, D]``; the queries themselves if None.
+
+        Returns:
+            Queries and references, ``[B, D]`` and ``[R, D]`` or, where references may tie,
+            float64 ``[B, S, D]`` and ``[R, S, D]``.
+
+        Example:
+            >>> x = torch.tensor([[0.1, 0.2], [0.3, 0.7], [0.1, 0.2]])
+            >>> query, reference = SquaredEuclidean().settled(x)
+            >>> SquaredEuclidean().block(query, reference)[0, 2].item()
+            0.0
+        """
+        query, reference = self.prepare(x.detach(), None if y is None else y.detach())
+        return without_rounding(query, reference) if may_tie(reference) else (query, reference)
 
     def block(self, query: Tensor, reference: Tensor) -> Tensor:
         """Distances of some prepared queries to some prepared references, ``[b, r]``."""
-        return self.from_squared(_squared_pairwise(query, reference))
+        return self.from_squared(squared_distances(query, reference))
 
     def pairwise(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Distances of all pairs by one matrix product.
@@ -117,12 +126,16 @@ class Distance(ABC):
             >>> SquaredEuclidean(normalize=False).pairwise(x)[0].tolist()
             [0.0, 25.0]
         """
-        check_embeddings(x, y)
-        query, reference = self.prepare(x, y)
-        squared = _squared_pairwise(query, reference)
+        check_embeddings(x, y, squared=not self.normalize)
+        differentiated = torch.is_grad_enabled() and (
+            x.requires_grad or (y is not None and y.requires_grad)
+        )
+        query, reference = self.prepare(x, y) if differentiated else self.settled(x, y)
+        squared = squared_distances(query, reference)
         if y is None:
             squared.fill_diagonal_(0)
-        return self.from_squared(squared)
+        dtype = working_dtype(x) if y is None else working_dtype(x, y)
+        return self.from_squared(squared.to(dtype))
 
     def paired(self, x: Tensor, y: Tensor) -> Tensor:
         """Distances row by row: exact, differentiable, with a finite gradient at zero.
@@ -143,11 +156,12 @@ class Distance(ABC):
             >>> Euclidean(normalize=False).paired(x, torch.zeros(1, 2)).tolist()
             [5.0]
         """
-        check_embeddings(x, y)
+        check_embeddings(x, y, squared=not self.normalize)
         if len(x) != len(y):
             raise ValueError(f"paired rows differ in number: {len(x)} and {len(y)}")
         dtype = working_dtype(x, y)
-        return self._between(self._rows(x, dtype), self._rows(y, dtype))
+        difference = self.rows(x, dtype) - self.rows(y, dtype)
+        return self.from_squared((difference * difference).sum(1))
 
     def gathered(self, x: Tensor, y: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         """``paired(x[rows], y[columns])``, but each embedding is normalised only once.
@@ -168,18 +182,36 @@ class Distance(ABC):
             [2.0]
         """
         dtype = working_dtype(x, y)
-        query = self._rows(x, dtype)
-        reference = query if y is x else self._rows(y, dtype)
+        query = self.rows(x, dtype)
+        reference = query if y is x else self.rows(y, dtype)
         squared = _SquaredBetween.apply(query, reference, rows, columns)  # type: ignore[no-untyped-call]
         return self.from_squared(squared)
 
-    def _rows(self, x: Tensor, dtype: torch.dtype) -> Tensor:
+    def rows(self, x: Tensor, dtype: torch.dtype) -> Tensor:
+        """Rows in the dtype to compare in, of length one if this distance normalises."""
         lifted = x.to(dtype)
-        return _unit_rows(lifted) if self.normalize else lifted
+        return unit_rows(lifted) if self.normalize else lifted
 
-    def _between(self, x: Tensor, y: Tensor) -> Tensor:
-        difference = x - y
-        return self.from_squared((difference * difference).sum(1))
+
+def centre(rows: Tensor) -> Tensor:
+    """What to subtract from rows before a matrix product of them, ``[D]``.
+
+    Distances do not change, and the cancellation error of the product becomes relative to the
+    spread of the rows, not to their length. It is one of the rows, the nearest to their mean, so
+    that whole numbers stay whole. Where the mean is short (its square below half of the mean
+    square of the rows) nothing is to be gained, and it is 0.
+
+    Args:
+        rows: ``[R, D]``, at least one.
+
+    Example:
+        >>> centre(torch.tensor([[101.0], [103.0], [109.0]])), centre(torch.tensor([[1.0], [-1.0]]))
+        (tensor([103.]), tensor([0.]))
+    """
+    known = rows.detach()
+    mean, square = known.mean(0), (known * known).sum(1)
+    nearest = known[torch.argmin(square - 2 * (known @ mean))]
+    return torch.where(mean @ mean > square.mean() / 2, nearest, 0.0)
 
 
 @dataclass(frozen=True)

@@ -2,39 +2,48 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterator
+from functools import cached_property
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from metricface.distances.distance import Distance
+from metricface.distances.distance import Distance, centre
+from metricface.distances.product import any_equal, are_codes, in_exact_parts, row_keys
+from metricface.embeddings import check_lengths, first_bad_row
 from metricface.types import Embeddings
 
-_CHECKED = 1 << 16  # rows looked at together for NaN
-_CENTRING = 256  # rows whose mean stands for that of all
+_AT_ONCE = 1 << 16  # rows looked at together
+_SAMPLED = 256  # rows whose centre stands for that of all
 
 
-class PreparedRows:
-    """Rows as the distance compares them, made when asked for: the whole is never copied.
+class Rows:
+    """Rows as a distance compares them, made when asked for: the whole is never copied.
 
-    Rows are lifted from half precision, normalised where the distance says so, and less the
-    mean of a few of them: distances stay, and the matrix product loses less to cancellation.
+    ``rows[where]`` is what :mod:`metricface.distances.tiles` takes: lifted from half precision,
+    normalised where the distance says so, less a centre near all of them, and, where some of
+    the rows that are compared are identical, in parts whose products are exact
+    (:func:`~metricface.distances.product.without_rounding`).
 
     Args:
         embeddings: floating ``[N, D]``; an ``np.memmap`` stays on disk.
         distance: what is measured.
-        beside: rows these are compared with, whose centre they take, and whose dtype if longer.
+        beside: rows these are compared with. Sets that are compared know of each other before
+            either is read.
         name: what to call them in an error.
 
     Raises:
         TypeError: not a floating array or tensor.
-        ValueError: not a matrix, or a row holds NaN or infinity (the first is named); other
-            dimensions or another device than the rows beside.
+        ValueError: not a matrix, or a row holds NaN or infinity or is too long to be compared
+            (the first is named); other dimensions or another device than the rows beside.
 
     Example:
         >>> from metricface.distances import SquaredEuclidean
-        >>> rows = PreparedRows(np.array([[3.0], [5.0]]), SquaredEuclidean(normalize=False))
-        >>> rows[0:2].flatten().tolist()
-        [-1.0, 1.0]
+        >>> rows = Rows(np.array([[0.0, 3.0], [1.0, 2.0]]), SquaredEuclidean(normalize=False))
+        >>> len(rows), rows.dim, rows.raw(slice(0, 1)).tolist()
+        (2, 2, [[0.0, 3.0]])
     """
 
     def __init__(
@@ -42,43 +51,46 @@ class PreparedRows:
         embeddings: Embeddings,
         distance: Distance,
         *,
-        beside: PreparedRows | None = None,
+        beside: Rows | None = None,
         name: str = "embeddings",
     ) -> None:
-        if isinstance(embeddings, Tensor):
-            self._source: Embeddings = embeddings.detach()
-            floating = embeddings.is_floating_point()
-        elif isinstance(embeddings, np.ndarray):
-            self._source = embeddings
-            floating = embeddings.dtype.kind == "f" and embeddings.dtype.itemsize <= 8
-        else:
-            raise TypeError(f"{name} must be a tensor or array, got {type(embeddings).__name__}")
-        if not floating:
-            raise TypeError(f"{name} must be floating point, got {embeddings.dtype}")
-        if embeddings.ndim != 2:
-            shape = tuple(embeddings.shape)
-            raise ValueError(f"{name} must have shape [rows, dim], got {shape}")
+        self._source = _checked_source(embeddings, name)
+        self._order: Tensor | None = None
         self._distance, self._name = distance, name
-        self._check_finite()
-        step = max(1, len(self) // _CENTRING)
-        some = self.raw(slice(0, step * _CENTRING, step))
-        self.device, self.dim = some.device, some.shape[1]
+        nothing = self.raw(slice(0, 0))
+        self.device, self.dim = nothing.device, nothing.shape[1]
+        self._own_dtype = torch.promote_types(nothing.dtype, torch.float32)
         if beside is not None:
             self._check_beside(beside)
-        self._near_centre: Tensor = some if beside is None else beside._near_centre
-        self.dtype = self[:0].dtype
+        self._compared: _Compared = _Compared() if beside is None else beside._compared
+        self.keys = self._looked_over()
+        self._compared.add(self)
 
     def __len__(self) -> int:
         """Number of samples."""
         return len(self._source)
 
     def __getitem__(self, where: slice | Tensor) -> Tensor:
-        """Some rows, prepared, ``[b, D]``.
+        """Some rows for a product, ``[b, D]`` or in exact parts ``[b, S, D]``.
 
         Args:
             where: a slice, or row numbers (int64, not negative).
         """
-        return self._distance.prepare(self.raw(where), self._near_centre)[0]
+        rows, largest = self.plain(where), self._compared.largest
+        return rows if largest is None else in_exact_parts(rows, largest)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of what :meth:`plain` gives: the longest of all sets that are compared."""
+        return self._compared.dtype
+
+    def plain(self, where: slice | Tensor) -> Tensor:
+        """Some rows lifted, normalised and less the common centre, ``[b, D]``.
+
+        Args:
+            where: a slice, or row numbers (int64, not negative).
+        """
+        return self.uncentred(where) - self._compared.centre
 
     def uncentred(self, where: slice | Tensor) -> Tensor:
         """Some rows lifted and, where the distance says so, normalised, ``[b, D]``.
@@ -86,8 +98,7 @@ class PreparedRows:
         Args:
             where: a slice, or row numbers (int64, not negative).
         """
-        raw = self.raw(where)
-        return self._distance.prepare(raw, torch.zeros_like(self._near_centre[:1]))[0]
+        return self._distance.rows(self.raw(where), self.dtype)
 
     def raw(self, where: slice | Tensor) -> Tensor:
         """Some rows as they are, ``[b, D]``; a memory-mapped array is read in the order stored.
@@ -95,6 +106,8 @@ class PreparedRows:
         Args:
             where: a slice, or row numbers (int64, not negative).
         """
+        if self._order is not None:
+            where = self._order[where]
         if isinstance(self._source, Tensor):
             here = where.to(self._source.device) if isinstance(where, Tensor) else where
             return self._source[here]
@@ -103,7 +116,26 @@ class PreparedRows:
         native = picked.dtype.newbyteorder("=")
         return torch.from_numpy(np.array(picked, dtype=native, order="C"))
 
-    def _check_beside(self, other: PreparedRows) -> None:
+    def in_order(self, order: Tensor) -> Rows:
+        """The same rows under other numbers: row i is ``order[i]`` of these.
+
+        Args:
+            order: int64 ``[N]``, on the host.
+        """
+        view = copy.copy(self)
+        view._order = order
+        return view
+
+    def stretches(self) -> Iterator[slice]:
+        """All rows in slices of a size that is read at once."""
+        return (slice(start, start + _AT_ONCE) for start in range(0, len(self), _AT_ONCE))
+
+    def sample(self) -> Tensor:
+        """A few rows from all over the set, uncentred."""
+        step = max(1, len(self) // _SAMPLED)
+        return self.uncentred(slice(0, step * _SAMPLED, step))
+
+    def _check_beside(self, other: Rows) -> None:
         if self.dim != other.dim:
             raise ValueError(
                 f"{self._name} have {self.dim} columns but {other._name} has {other.dim}"
@@ -113,14 +145,73 @@ class PreparedRows:
                 f"{self._name} are on {self.device} but {other._name} on {other.device}"
             )
 
-    def _check_finite(self) -> None:
-        for start in range(0, len(self), _CHECKED):
-            part = self.raw(slice(start, start + _CHECKED))
-            if bool(torch.isfinite(part.sum(dtype=torch.float64))):
-                continue
-            bad = (~torch.isfinite(part)).any(dim=1).nonzero()
-            if len(bad):
+    def _looked_over(self) -> Tensor:
+        """The key of each row, once all are known to be comparable."""
+        keys = []
+        for part in self.stretches():
+            rows = self.raw(part)
+            bad = first_bad_row(rows)
+            if bad is not None:
                 raise ValueError(
                     f"{self._name} hold NaN or infinity, first in row "
-                    f"{start + int(bad[0])} of {len(self)}"
+                    f"{part.start + bad} of {len(self)}"
                 )
+            lifted = rows.to(self._own_dtype)
+            if not self._distance.normalize:
+                check_lengths(lifted, self._name, first_row=part.start)
+            keys.append(row_keys(lifted.double()))  # one key for a row in either precision
+        return torch.cat(keys) if keys else torch.empty(0, dtype=torch.int64)
+
+
+class _Compared:
+    """What sets of rows that are compared with one another share."""
+
+    def __init__(self) -> None:
+        self._members: list[Rows] = []
+
+    def add(self, rows: Rows) -> None:
+        if "centre" in self.__dict__:
+            raise RuntimeError("rows that are compared have been read before all were known")
+        self._members.append(rows)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """float64 if any is."""
+        double = any(rows._own_dtype == torch.float64 for rows in self._members)
+        return torch.float64 if double else torch.float32
+
+    @cached_property
+    def centre(self) -> Tensor:
+        """Of a few rows of the first set."""
+        some = self._members[0].sample()
+        return centre(some) if len(some) else some.new_zeros(some.shape[1])
+
+    @cached_property
+    def largest(self) -> float | None:
+        """Where rows may tie, the largest entry of all; else None.
+
+        Rows may tie where two are identical, in one set or in two, or where all are codes.
+        """
+        keys = torch.cat([rows.keys for rows in self._members])
+        codes = [are_codes(rows.sample() - self.centre) for rows in self._members if len(rows)]
+        if not bool(any_equal(keys)) and not (codes and bool(torch.stack(codes).all())):
+            return None
+        parts = ((rows, part) for rows in self._members for part in rows.stretches())
+        return max(float(rows.plain(part).abs().amax()) for rows, part in parts)
+
+
+def _checked_source(embeddings: Embeddings, name: str) -> Embeddings:
+    """What rows are read from, or an error that says what arrived."""
+    if isinstance(embeddings, Tensor):
+        source: Embeddings = embeddings.detach()
+        floating = embeddings.is_floating_point()
+    elif isinstance(embeddings, np.ndarray):
+        source = embeddings
+        floating = embeddings.dtype.kind == "f" and embeddings.dtype.itemsize <= 8
+    else:
+        raise TypeError(f"{name} must be a tensor or array, got {type(embeddings).__name__}")
+    if not floating:
+        raise TypeError(f"{name} must be floating point, got {embeddings.dtype}")
+    if embeddings.ndim != 2:
+        raise ValueError(f"{name} must have shape [rows, dim], got {tuple(embeddings.shape)}")
+    return source

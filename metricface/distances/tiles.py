@@ -8,10 +8,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from metricface.distances.prepared_rows import PreparedRows
+from metricface.distances.product import squared_distances
+from metricface.distances.rows import Rows
 
 WIDTH = 4096  # references of a tile, unless many are sought
-_AREA = 1024 * WIDTH  # 16 MiB in float32: half of it is compared while in the cache
+# Entries of a tile. 16 MiB in float32: half of it is compared while in a processor's cache. An
+# accelerator has none to speak of, and wants few and large steps.
+_AREA, _AREA_ELSEWHERE = 1024 * WIDTH, 16384 * WIDTH
 _FOLD = 32  # columns folded into one before the smallest are sought
 
 
@@ -41,7 +44,7 @@ def width_for(k: int) -> int:
 
 def squared_tiles(
     query: Tensor,
-    references: PreparedRows,
+    references: Rows,
     parts: Iterable[Tensor],
     *,
     negated: bool = False,
@@ -56,35 +59,57 @@ def squared_tiles(
     share one piece of memory.
 
     Args:
-        query: prepared rows ``[A, D]``, of the references or beside them.
-        references: who they are compared with; they are lifted to the queries' dtype.
+        query: some of the references, or of rows beside them: ``[A, D]``, or ``[A, S, D]`` in
+            parts whose products are exact.
+        references: who they are compared with.
         parts: row numbers of references, int64; a part is the columns of a tile.
         negated: minus the squared distance, for whoever seeks the farthest.
 
     Example:
         >>> import numpy as np
         >>> from metricface.distances import SquaredEuclidean
-        >>> rows = PreparedRows(np.array([[0.0], [2.0]]), SquaredEuclidean(normalize=False))
+        >>> rows = Rows(np.array([[0.0], [2.0]]), SquaredEuclidean(normalize=False))
         >>> for tile in squared_tiles(rows[:], rows, [torch.arange(2)]):
         ...     print(tile.rows, tile.squared.tolist())
         slice(0, 2, None) [[0.0, 4.0], [4.0, 0.0]]
     """
-    norm = query.square().sum(dim=1, keepdim=True)
-    left = torch.cat([-2 * query, torch.ones_like(norm), norm], dim=1) * (-1 if negated else 1)
+    exact = query.ndim == 3
+    sign = -1 if negated else 1
+    left = query if exact else _beside_norms(query, turned=True) * sign
+    area = _AREA if left.device.type == "cpu" else _AREA_ELSEWHERE
     memory = left.new_empty(0)  # of one tile, for all: fresh pages each time cost a seventh
     for numbers in (part for part in parts if len(part)):
-        reference = references[numbers].to(left.dtype)
-        norm = reference.square().sum(dim=1, keepdim=True)
-        right = torch.cat([reference, norm, torch.ones_like(norm)], dim=1).T
+        reference = references[numbers]
+        right = reference if exact else _beside_norms(reference, turned=False).T
         columns = numbers.to(left.device)
-        height = max(1, _AREA // max(len(numbers), WIDTH))
+        height = max(1, area // max(len(numbers), WIDTH))
         for start in range(0, len(left), height):
             rows = slice(start, min(start + height, len(left)))
+            if exact:
+                yield Tile(squared_distances(left[rows], right).mul_(sign), rows, columns)
+                continue
             size = (rows.stop - start) * len(numbers)
             if len(memory) < size:
                 memory = left.new_empty(size)
             tile = memory[:size].view(rows.stop - start, -1)
-            yield Tile(torch.mm(left[rows], right, out=tile), rows, columns)
+            yield Tile(multiplied(left[rows], right, tile), rows, columns)
+
+
+def _beside_norms(rows: Tensor, *, turned: bool) -> Tensor:
+    """``[−2q, 1, ‖q‖²]`` of queries (turned), or ``[r, ‖r‖², 1]`` of references."""
+    norm = rows.square().sum(dim=1, keepdim=True)
+    one = torch.ones_like(norm)
+    return torch.cat([-2 * rows, one, norm] if turned else [rows, norm, one], dim=1)
+
+
+def multiplied(left: Tensor, right: Tensor, out: Tensor) -> Tensor:
+    """The matrix product of a tile, in memory that is there.
+
+    Example:
+        >>> multiplied(torch.ones(1, 2), torch.ones(2, 1), torch.empty(1, 1))
+        tensor([[2.]])
+    """
+    return torch.mm(left, right, out=out)
 
 
 class Nearest:
@@ -102,7 +127,7 @@ class Nearest:
         >>> import numpy as np
         >>> from metricface.distances import SquaredEuclidean
         >>> x = np.array([[0.0], [1.0], [5.0]])
-        >>> rows = PreparedRows(x, SquaredEuclidean(normalize=False))
+        >>> rows = Rows(x, SquaredEuclidean(normalize=False))
         >>> nearest = Nearest(3, 2, like=rows[:])
         >>> for tile in squared_tiles(rows[:], rows, [torch.arange(3)]):
         ...     nearest.see(tile)

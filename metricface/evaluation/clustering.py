@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -11,13 +12,13 @@ import torch
 from scipy.sparse import csr_matrix
 
 from metricface.distances import Distance
+from metricface.distances.rows import Rows
+from metricface.distances.tiles import WIDTH, squared_tiles
 from metricface.evaluation.embeddings import DISTANCE, embedding_matrix
 from metricface.types import Embeddings, Labels, label_array
 
 Method: TypeAlias = Literal["dbscan", "agglomerative", "kmeans"]
 """Which of scikit-learn's algorithms groups the embeddings."""
-
-_BLOCK = 1024
 
 
 @dataclass(frozen=True)
@@ -167,8 +168,8 @@ def cluster_scores(assignment: Labels, labels: Labels) -> Clustering:
         clusters=len(groups),
         nmi=float(_sklearn("metrics").normalized_mutual_info_score(known, own)),
         b_cubed=_agreement(
-            float((shared**2 / in_group).sum() / len(own)),
-            float((shared**2 / in_identity).sum() / len(own)),
+            math.fsum(shared**2 / in_group) / len(own),
+            math.fsum(shared**2 / in_identity) / len(own),
         ),
         pairwise=_agreement(
             pairs[0] / pairs[1] if pairs[1] else 1.0, pairs[0] / pairs[2] if pairs[2] else 1.0
@@ -182,17 +183,21 @@ def _agreement(precision: float, recall: float) -> Agreement:
     return Agreement(precision, recall, 2 * precision * recall / total if total else 0.0)
 
 
-def _within(x: torch.Tensor, distance: Distance, threshold: float) -> csr_matrix:
+def _within(embeddings: Embeddings, distance: Distance, threshold: float) -> csr_matrix:
     """Distances of the pairs within a threshold, sparse, found tile by tile."""
-    query, reference = distance.prepare(x)
+    x = Rows(embeddings, distance)
+    parts = torch.split(torch.arange(len(x)), WIDTH)
     found = []
-    for start in range(0, len(x), _BLOCK):
-        tile = distance.block(query[start : start + _BLOCK], reference)
-        row, column = (tile <= threshold).nonzero(as_tuple=True)
-        found.append([(row + start).cpu(), column.cpu(), tile[row, column].double().cpu()])
-    rows, columns, values = (torch.cat(part).numpy() for part in zip(*found, strict=True))
+    for start in range(0, len(x), WIDTH):
+        for tile in squared_tiles(x[start : start + WIDTH], x, parts):
+            near = distance.from_squared(tile.squared.clamp_(min=0))
+            row, place = (near <= threshold).nonzero(as_tuple=True)
+            values = near[row, place].double()
+            row += start + tile.rows.start
+            found.append([row.cpu(), tile.columns[place].cpu(), values.cpu()])
+    rows, columns, near_by = (torch.cat(part).numpy() for part in zip(*found, strict=True))
     # A stored zero would be dropped as if it were far: the least positive number is as near.
-    nonzero = np.where(values > 0, values, np.nextafter(0, 1))
+    nonzero = np.where(near_by > 0, near_by, np.nextafter(0, 1))
     return csr_matrix((nonzero, (rows, columns)), shape=(len(x), len(x)))
 
 

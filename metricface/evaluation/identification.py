@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from metricface.distances import Distance
-from metricface.distances.prepared_rows import PreparedRows
+from metricface.distances.rows import Rows
 from metricface.distances.tiles import WIDTH, squared_tiles
 from metricface.evaluation.embeddings import DISTANCE
 from metricface.types import Embeddings, Labels, label_array
@@ -100,15 +100,15 @@ def identification(
     for rate in false_alarms:
         if not 0 < rate <= 1:
             raise ValueError(f"every false-alarm rate must be in (0, 1], got {rate}")
-    enrolled = PreparedRows(gallery, distance, name="gallery")
-    x = PreparedRows(probes, distance, beside=enrolled, name="probes")
+    enrolled = Rows(gallery, distance, name="gallery")
+    x = Rows(probes, distance, beside=enrolled, name="probes")
     person, own = _people(gallery_labels, len(enrolled), probe_labels, len(x))
     mated = own >= 0
     if not mated.any():
         raise ValueError(f"none of the {len(own)} probes is of anybody in the gallery")
     strangers, crowd = 0, None
     if distractors is not None:
-        unknown = PreparedRows(distractors, distance, beside=enrolled, name="distractors")
+        unknown = Rows(distractors, distance, beside=enrolled, name="distractors")
         strangers, crowd = len(unknown), _Crowd(unknown, torch.arange(len(unknown)))
     known = _Crowd(enrolled, person)
     parts = torch.split(torch.arange(len(x)), max(1, _BYTES_AT_ONCE // (8 * x.dim)))
@@ -175,7 +175,7 @@ class _Crowd:
         person: whose each is, numbered from 0, int64 ``[R]``.
     """
 
-    def __init__(self, rows: PreparedRows, person: Tensor) -> None:
+    def __init__(self, rows: Rows, person: Tensor) -> None:
         self.rows, self.person = rows, person.to(rows.device)
         last = torch.bincount(person).cumsum(0)
         marks = torch.arange(WIDTH, max(len(person), WIDTH), WIDTH)

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from metricface.distances import Distance
-from metricface.evaluation.embeddings import embedding_matrix
+from metricface.distances.rows import Rows
+from metricface.distances.tiles import squared_tiles
 from metricface.types import Embeddings, Labels, label_array
 
 _SLACK = 1.0001  # rounding in a product may put a pair a little beyond its distance
@@ -62,7 +63,7 @@ class LabelledPairs:
     ) -> None:
         if block < 1:
             raise ValueError(f"block must be at least 1, got {block}")
-        x = embedding_matrix(embeddings)
+        x = Rows(embeddings, distance)
         identities = label_array(labels)
         if len(identities) != len(x):
             raise ValueError(f"{len(x)} embeddings came with {len(identities)} labels")
@@ -77,7 +78,7 @@ class LabelledPairs:
             raise ValueError(f"all {len(x)} samples are of one identity: there is no impostor")
         #: Row number, in the embeddings as given, of each sample in the order of the tiles.
         self.order = order
-        self._rows, self._columns = distance.prepare(x[order.to(x.device)])
+        self._rows = x.in_order(order)
         self._codes = codes[order]
         # Sorted by identity, the impostors to the right of a row begin where its identity ends.
         first = count.cumsum(0)[self._codes]
@@ -94,11 +95,17 @@ class LabelledPairs:
 
         Twice the radius about the mean, or the most that unit vectors can be apart.
         """
-        radius = torch.linalg.vector_norm(self._rows, dim=1).max().double()
-        squared = _SLACK * (2 * radius).square()
+        stretches = list(self._rows.stretches())
+        total = sum(self._rows.plain(part).double().sum(0) for part in stretches)
+        mean = torch.as_tensor(total) / len(self)
+        radius = max(
+            float(torch.linalg.vector_norm(self._rows.plain(part) - mean, dim=1).max())
+            for part in stretches
+        )
+        squared = _SLACK * (2 * radius) ** 2
         if self._distance.normalize:
-            squared = squared.clamp(max=4.0)
-        return float(self._distance.from_squared(squared))
+            squared = min(squared, 4.0)
+        return float(self._distance.from_squared(torch.tensor(squared, dtype=torch.float64)))
 
     def genuine(self) -> Tensor:
         """Distances of all pairs of one identity, ascending, ``[genuine_count]``."""
@@ -107,24 +114,22 @@ class LabelledPairs:
 
     def genuine_tiles(self) -> Iterator[PairTile]:
         """Distances of all pairs of one identity, tile by tile."""
-        for rows, columns in self._tiles(touching=True):
-            same = self._codes[rows, None] == self._codes[None, columns]
-            if rows == columns:
-                same = same.triu(diagonal=1)
-            tile = self._distances(rows, columns)
-            yield PairTile(rows, columns, tile, same.to(tile.device))
+        for tile in self._tiles(touching=True):
+            same = self._codes[tile.rows, None] == self._codes[None, tile.columns]
+            # Sorted by identity and, within one, by row: each pair is met once, above the diagonal.
+            same = same.triu(diagonal=1 + tile.rows.start - tile.columns.start)
+            yield tile._replace(mask=same.to(tile.distances.device))
 
     def impostors(self) -> Iterator[PairTile]:
         """Distances of all pairs of two identities, tile by tile."""
-        for rows, columns in self._tiles(touching=False):
-            tile = self._distances(rows, columns)
-            mask = None
-            if self._touch(rows, columns):
-                # Codes ascend, so a smaller code is also an earlier row: each pair once.
-                mask = (self._codes[rows, None] < self._codes[None, columns]).to(tile.device)
-                if not mask.any():
-                    continue
-            yield PairTile(rows, columns, tile, mask)
+        for tile in self._tiles(touching=False):
+            if not self._touch(tile.rows, tile.columns):
+                yield tile
+                continue
+            # Codes ascend, so a smaller code is also an earlier row: each pair once.
+            mask = self._codes[tile.rows, None] < self._codes[None, tile.columns]
+            if mask.any():
+                yield tile._replace(mask=mask.to(tile.distances.device))
 
     def ordinals(self, tile: PairTile) -> Tensor:
         """The number of each row's first pair among all impostor pairs, in row order.
@@ -138,19 +143,24 @@ class LabelledPairs:
         first: Tensor = self._ordinal[tile.rows] + tile.columns.start
         return first.to(tile.distances.device)
 
-    def _distances(self, rows: slice, columns: slice) -> Tensor:
-        return self._distance.block(self._rows[rows], self._columns[columns])
-
     def _touch(self, rows: slice, columns: slice) -> bool:
         """Whether one identity stands both in the rows and in the columns, or the slices meet."""
         return bool(self._codes[rows.stop - 1] >= self._codes[columns.start])
 
-    def _tiles(self, *, touching: bool) -> Iterator[tuple[slice, slice]]:
+    def _tiles(self, *, touching: bool) -> Iterator[PairTile]:
         """Tiles on and above the diagonal: all, or those with an identity on both sides."""
         starts = range(0, len(self), self._block)
         slices = [slice(start, min(start + self._block, len(self))) for start in starts]
         for number, rows in enumerate(slices):
-            for columns in slices[number:]:
-                if touching and not self._touch(rows, columns):
-                    break
-                yield rows, columns
+            beyond = slices[number:]
+            if touching:
+                beyond = [columns for columns in beyond if self._touch(rows, columns)]
+            parts = (torch.arange(columns.start, columns.stop) for columns in beyond)
+            for tile in squared_tiles(self._rows[rows], self._rows, parts):
+                first, last = tile.columns[[0, -1]].tolist()
+                yield PairTile(
+                    slice(rows.start + tile.rows.start, rows.start + tile.rows.stop),
+                    slice(first, last + 1),
+                    self._distance.from_squared(tile.squared.clamp_(min=0)),
+                    None,
+                )

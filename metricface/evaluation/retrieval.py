@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from metricface.distances import Distance
-from metricface.distances.prepared_rows import PreparedRows
+from metricface.distances.rows import Rows
 from metricface.distances.tiles import Nearest, Tile, squared_tiles, width_for
 from metricface.evaluation.embeddings import DISTANCE
 from metricface.identities import MatchBlock, Matches
@@ -97,10 +98,10 @@ def retrieval(
     if gallery is not None and gallery_labels is None and np.ndim(labels) != 2:
         raise ValueError("gallery needs gallery_labels (or a boolean match matrix as labels)")
     if gallery is None:
-        queries = references = PreparedRows(embeddings, distance)
+        queries = references = Rows(embeddings, distance)
     else:
-        references = PreparedRows(gallery, distance, name="gallery")
-        queries = PreparedRows(embeddings, distance, beside=references)
+        references = Rows(gallery, distance, name="gallery")
+        queries = Rows(embeddings, distance, beside=references)
     matches = Matches.of(
         queries,
         labels,
@@ -163,9 +164,7 @@ class _Entries:
         return inside + first, row, column[inside]
 
 
-def _scores(
-    queries: PreparedRows, references: PreparedRows, matches: MatchBlock, ks: Sequence[int]
-) -> Tensor:
+def _scores(queries: Rows, references: Rows, matches: MatchBlock, ks: Sequence[int]) -> Tensor:
     """R-precision, MAP@R and Recall@k of the queries of a block that have a match.
 
     Ranks come from counting: the i-th nearest match stands behind i − 1 matches and every
@@ -196,7 +195,9 @@ def _mean(scores: Tensor, ks: Sequence[int], total: int) -> Retrieval:
     """The mean over the scored queries."""
     if len(scores) == 0:
         raise ValueError(f"none of the {total} queries has a match in the gallery")
-    r_precision, map_at_r, *recall = scores.mean(dim=0).tolist()
+    # A sum without rounding, so that the order of the queries cannot be told from it.
+    means = [math.fsum(column) / len(scores) for column in scores.T.tolist()]
+    r_precision, map_at_r, *recall = means
     return Retrieval(
         recall=dict(zip(ks, recall, strict=True)),
         r_precision=r_precision,

@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 
 from metricface.distances import Distance
-from metricface.evaluation.embeddings import DISTANCE, embedding_matrix
+from metricface.distances.product import squared_differences
+from metricface.distances.rows import Rows
+from metricface.evaluation.embeddings import DISTANCE
 from metricface.evaluation.labelled_pairs import LabelledPairs, PairTile
 from metricface.evaluation.operating_points import (
     OperatingPoints,
@@ -22,6 +24,8 @@ from metricface.evaluation.operating_points import (
     equal_error_rate,
 )
 from metricface.types import Embeddings, Labels
+
+_PAIRS = 1 << 16  # listed pairs, measured together
 
 DECK = 10_007
 """Shuffles of the folds before they repeat; prime, so that repeats fall in step with nothing."""
@@ -141,7 +145,7 @@ def verification(
         listed = LabelledPairs(embeddings, labels, distance=distance, block=block)
         points = _of_labelled(listed, folds, seed)
     else:
-        points = _of_listed(embedding_matrix(embeddings), pairs, same, folds, distance)
+        points = _of_listed(Rows(embeddings, distance), pairs, same, folds, distance)
     return _figures(points, fars, balanced=labels is not None)
 
 
@@ -172,7 +176,7 @@ def _dealt(deck: Tensor, listed: LabelledPairs, tile: PairTile) -> Tensor:
 
 
 def _of_listed(
-    x: Tensor, pairs: IndexPairs | None, same: Flags | None, folds: int, distance: Distance
+    x: Rows, pairs: IndexPairs | None, same: Flags | None, folds: int, distance: Distance
 ) -> OperatingPoints:
     """Counts over the given pairs, in folds of consecutive ones."""
     index = torch.as_tensor(pairs, device=x.device)
@@ -194,7 +198,11 @@ def _of_listed(
     parts = np.array_split(np.arange(len(index)), folds)
     fold = torch.from_numpy(np.repeat(np.arange(folds), [len(part) for part in parts]))
     fold = fold.to(x.device)
-    distances = distance.gathered(x, x, *index.long().unbind(1))
+    squared = [
+        squared_differences(*(x[side] for side in some.unbind(1)))
+        for some in (torch.split(index.long(), _PAIRS))
+    ]
+    distances = distance.from_squared(torch.cat(squared))
     impostors = [(distances[~genuine], fold[~genuine])]
     points = OperatingPoints.count(distances[genuine], fold[genuine], impostors, folds)
     _check_folds(points, "order the pairs so that each fold holds both kinds, or ask for fewer")

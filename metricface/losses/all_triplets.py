@@ -27,7 +27,11 @@ _CHUNK_ENTRIES = 2**18
 
 
 def all_triplets_loss(
-    distances: Tensor, block: MatchBlock, margin: float | None, reduction: Reduction
+    to_positive: Tensor,
+    distances: Tensor,
+    block: MatchBlock,
+    margin: float | None,
+    reduction: Reduction,
 ) -> Tensor:
     """``Σ [d_ap − d_an + margin]₊`` or ``Σ log(1 + exp(d_ap − d_an))`` over all triplets.
 
@@ -35,7 +39,10 @@ def all_triplets_loss(
     anchor; memory O(B·R).
 
     Args:
-        distances: of all anchors to all references, ``[B, R]``, with its gradient.
+        to_positive: distances of the block's positive pairs ``[M]``, with their gradient. They are
+            few, so they are taken row by row: from a product, the gradient of a pair of near
+            duplicates would be mostly rounding.
+        distances: of all anchors to all references, ``[B, R]``, with their gradient.
         block: who matches whom, for all anchors.
         margin: of the hinge, in the distance's unit; None for the soft margin.
         reduction: ``"mean"`` over all triplets, ``"nonzero"`` over the active ones (all of them
@@ -47,12 +54,16 @@ def all_triplets_loss(
     Example:
         >>> from metricface.identities import Matches
         >>> d = torch.tensor([[0.0, 1.0, 1.1], [1.0, 0.0, 3.0], [1.1, 3.0, 0.0]])
-        >>> all_triplets_loss(d, Matches([0, 0, 1]).block(), 0.5, "sum")  # 1 + 0.5 − 1.1
+        >>> block = Matches([0, 0, 1]).block()
+        >>> near = d[block.anchor, block.positive]
+        >>> all_triplets_loss(near, d, block, 0.5, "sum")  # 1 + 0.5 − 1.1
         tensor(0.4000)
 
     Reference: Hermans et al., "In Defense of the Triplet Loss", 2017, eq. 6 (batch all).
     """
-    total, active = _AllTriplets.apply(distances, block, margin)  # type: ignore[no-untyped-call]
+    total, active = _AllTriplets.apply(  # type: ignore[no-untyped-call]
+        to_positive, distances, block, margin
+    )
     if reduction == "sum":
         return torch.as_tensor(total)
     if reduction == "nonzero" and margin is not None:
@@ -65,27 +76,24 @@ def all_triplets_loss(
 class _AllTriplets(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, distances: Tensor, block: MatchBlock, margin: float | None
+        ctx: Any, to_positive: Tensor, distances: Tensor, block: MatchBlock, margin: float | None
     ) -> tuple[Tensor, Tensor]:
-        to_positive = distances[block.anchor, block.positive]
         # A finite stand-in: it is beyond every threshold, and zero times it is zero.
         to_negative = block.hide_(distances.clone(), torch.finfo(distances.dtype).max)
         if margin is None:
             total, pull, push = _soft(to_positive, to_negative, block)
         else:
             total, pull, push = _hinge(to_positive + margin, to_negative, block)
-        push = push.neg_()
-        push.view(-1)[block.anchor * block.shape[1] + block.positive] = pull
-        ctx.save_for_backward(push)
+        ctx.save_for_backward(pull, push.neg_())
         active = pull.sum()
         ctx.mark_non_differentiable(active)
         return total, active
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_total: Tensor, _: Tensor) -> tuple[Tensor, None, None]:
-        (weights,) = ctx.saved_tensors
-        return weights * grad_total, None, None
+    def backward(ctx: Any, grad_total: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        pull, push = ctx.saved_tensors
+        return pull * grad_total, push * grad_total, None, None
 
 
 def _hinge(

@@ -75,7 +75,9 @@ class CenterLoss(nn.Module):
             TypeError: embeddings that are not floating point, labels that are not integers.
             ValueError: shapes that do not agree; a label out of range; NaN or infinity.
         """
-        check_embeddings(embeddings, self.centers[:0], names=("embeddings", "the centers"))
+        check_embeddings(
+            embeddings, self.centers[:0], names=("embeddings", "the centers"), squared=True
+        )
         classes = class_numbers(labels, len(self.centers), embeddings)
         x = embeddings.to(working_dtype(embeddings, self.centers))
         difference = x - self.centers[classes].to(x.dtype)

@@ -63,7 +63,7 @@ class EmbeddingLoss(nn.Module, ABC):
             TypeError: arguments of the wrong type.
             ValueError: shapes that do not agree; NaN or infinite embeddings.
         """
-        check_embeddings(embeddings, ref_emb)
+        check_embeddings(embeddings, ref_emb, squared=not self.distance.normalize)
         reference = embeddings if ref_emb is None else ref_emb
         if indices is None and self.miner is not None:
             known = {name: v for name, v in (("ids", ids), ("ref_ids", ref_ids)) if v is not None}

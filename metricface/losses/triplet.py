@@ -98,8 +98,9 @@ class TripletLoss(EmbeddingLoss):
         if self.swap or self.reduction == "none":
             return self.on_indices(embeddings, reference, every_triplet(block))
         same = None if reference is embeddings else reference
+        to_positive = self.distance.gathered(embeddings, reference, block.anchor, block.positive)
         distances = self.distance.block(*self.distance.prepare(embeddings, same))
-        return all_triplets_loss(distances, block, self.margin, self.reduction)
+        return all_triplets_loss(to_positive, distances, block, self.margin, self.reduction)
 
     def terms(self, gap: Tensor) -> Tensor:
         """One term for each ``D(a,p) − D(a,n)``, ``[T]``."""

@@ -93,10 +93,10 @@ class Miner(nn.Module, ABC, Generic[Mined]):
             TypeError: arguments of the wrong type.
             ValueError: shapes that do not agree; NaN or infinite embeddings.
         """
-        check_embeddings(embeddings, ref_emb)
+        check_embeddings(embeddings, ref_emb, squared=not self.distance.normalize)
         matches = Matches.of(embeddings, labels, ref_emb, ref_labels, ids=ids, ref_ids=ref_ids)
-        query, reference = self.distance.prepare(embeddings, ref_emb)
-        self.begin(query.shape[1])
+        query, reference = self.distance.settled(embeddings, ref_emb)
+        self.begin(embeddings.shape[1])
         step = self._block_rows(matches, query.element_size())
         mined: list[Mined] = []
         for start in range(0, matches.shape[0] if matches.shape[1] else 0, step):

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from metricface.distances.prepared_rows import PreparedRows
+from metricface.distances.rows import Rows
 from metricface.offline.candidates import Candidates
 from metricface.offline.faiss_indexes import FaissIndex, Graph, InvertedLists
 from metricface.progress import with_progress
@@ -20,7 +20,7 @@ FETCH_LIMIT = 1 << 14
 
 
 def approximate_search(
-    rows: PreparedRows,
+    rows: Rows,
     anchors: Tensor,
     k: int,
     allowed: Candidates,
@@ -60,7 +60,7 @@ def approximate_search(
         first_asked = int((k + count[some]).max())
         while len(pending):
             asked = min(first_asked * times, limit)
-            squared, found = built.search(rows[anchors[pending]], asked, times)
+            squared, found = built.search(rows.plain(anchors[pending]), asked, times)
             good = allowed.allowed(found, anchors[pending], squared)
             first = (~good).int().argsort(dim=1, stable=True)[:, :k]
             best = found.gather(1, first).where(good.gather(1, first), -1)

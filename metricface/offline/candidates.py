@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from metricface.distances import Distance
-from metricface.distances.prepared_rows import PreparedRows
+from metricface.distances.product import squared_differences
+from metricface.distances.rows import Rows
 from metricface.identities import Matches
 from metricface.offline.neighbours import Neighbours
 from metricface.types import Labels, label_array
@@ -95,7 +96,7 @@ _PAIRS = 1 << 15  # measured together
 
 
 def measured(
-    rows: PreparedRows,
+    rows: Rows,
     anchors: Tensor,
     found: Tensor,
     distance: Distance,
@@ -113,7 +114,7 @@ def measured(
 
     Example:
         >>> from metricface.distances import Euclidean
-        >>> rows = PreparedRows(np.array([[0.0], [1.0], [5.0]]), Euclidean(normalize=False))
+        >>> rows = Rows(np.array([[0.0], [1.0], [5.0]]), Euclidean(normalize=False))
         >>> found = torch.tensor([[2, 1]])
         >>> measured(rows, torch.tensor([0]), found, Euclidean(normalize=False)).distances
         array([[1., 5.]])
@@ -125,8 +126,9 @@ def measured(
     indices = torch.empty(len(anchors), k, dtype=torch.int64)
     for some in torch.split(torch.arange(len(anchors)), max(1, _PAIRS // max(1, k))):
         mine = found[some].cpu().sort(dim=1).values
-        x = rows.raw(anchors[some]).repeat_interleave(k, dim=0)
-        values = distance.paired(x, rows.raw(mine.flatten().clamp(min=0))).view(-1, k).cpu()
+        x = rows[anchors[some]].repeat_interleave(k, dim=0)
+        squared = squared_differences(x, rows[mine.flatten().clamp(min=0)])
+        values = distance.from_squared(squared).view(-1, k).to("cpu", rows.dtype)
         values = values.where(mine >= 0, worst)
         distances[some], order = values.sort(dim=1, descending=farthest, stable=True)
         indices[some] = mine.gather(1, order)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from metricface.distances.prepared_rows import PreparedRows
+from metricface.distances.rows import Rows
 from metricface.progress import with_progress
 
 _ADDED = 1 << 16  # rows given to an index together
@@ -59,7 +59,7 @@ class InvertedLists:
         ImportError: FAISS is missing.
     """
 
-    def __init__(self, rows: PreparedRows, effort: int | None, *, progress: bool) -> None:
+    def __init__(self, rows: Rows, effort: int | None, *, progress: bool) -> None:
         faiss = _faiss("ivf")
         cells = max(1, min(round(4 * len(rows) ** 0.5), len(rows) // _PER_CELL))
         coded = rows.dim >= _CODED_DIM
@@ -75,7 +75,7 @@ class InvertedLists:
         self.at_once = max(1, 2**27 // (rows.dim * 16 * 5))
         count = max(_CODE_SAMPLES, min(len(rows), cells * _PER_CELL))
         sample = torch.linspace(0, len(rows) - 1, count, dtype=torch.float64).long()
-        self._index.train(_float32(rows[sample]))
+        self._index.train(_float32(rows.plain(sample)))
         _fill(self._index, rows, "ivf", progress=progress)
 
     def search(self, query: Tensor, fetch: int, times: int) -> tuple[Tensor, Tensor]:
@@ -101,7 +101,7 @@ class Graph:
     at_once = 1 << 20
     most_times = 1  # as many candidates are kept as are asked for
 
-    def __init__(self, rows: PreparedRows, effort: int | None, *, progress: bool) -> None:
+    def __init__(self, rows: Rows, effort: int | None, *, progress: bool) -> None:
         self._index = _faiss("hnsw").IndexHNSWFlat(rows.dim, _GRAPH_LINKS)
         self._effort = 64 if effort is None else effort
         _fill(self._index, rows, "hnsw", progress=progress)
@@ -123,9 +123,9 @@ def _faiss(kind: str) -> ModuleType:
     return module
 
 
-def _fill(index: Any, rows: PreparedRows, kind: str, *, progress: bool) -> None:
+def _fill(index: Any, rows: Rows, kind: str, *, progress: bool) -> None:
     for start in with_progress(range(0, len(rows), _ADDED), f"building {kind}", shown=progress):
-        index.add(_float32(rows[start : start + _ADDED]))
+        index.add(_float32(rows.plain(slice(start, start + _ADDED))))
 
 
 def _searched(index: Any, query: Tensor, fetch: int) -> tuple[Tensor, Tensor]:

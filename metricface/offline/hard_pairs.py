@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from metricface.distances import Distance, SquaredEuclidean
-from metricface.distances.prepared_rows import PreparedRows
+from metricface.distances.rows import Rows
 from metricface.offline.candidates import identity_codes
 from metricface.offline.impostors import Index, nearest_impostors
 from metricface.offline.neighbours import Neighbours
@@ -82,7 +82,7 @@ def hard_pairs(
         effort=effort,
         progress=progress,
     )
-    rows = PreparedRows(embeddings, distance)
+    rows = Rows(embeddings, distance)
     codes = identity_codes(labels, len(rows))
     everyone = torch.arange(len(rows))
     own = positives_of(rows, codes, everyone, positives, distance, farthest=True, progress=progress)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from metricface.distances import Distance, SquaredEuclidean
-from metricface.distances.prepared_rows import PreparedRows
+from metricface.distances.rows import Rows
 from metricface.offline.candidates import identity_codes
 from metricface.offline.impostors import Index, nearest_impostors
 from metricface.types import Embeddings, Labels
@@ -68,7 +68,7 @@ def identity_neighbours(
     if by not in get_args(By):
         raise ValueError(f"by must be 'mean' or 'sample', got {by!r}")
     distance = SquaredEuclidean() if distance is None else distance
-    rows = PreparedRows(embeddings, distance)
+    rows = Rows(embeddings, distance)
     codes = identity_codes(labels, len(rows))
     if by == "mean":
         stand_in = _means(rows, codes)
@@ -89,7 +89,7 @@ def identity_neighbours(
     return found.indices
 
 
-def _means(rows: PreparedRows, codes: Tensor) -> Tensor:
+def _means(rows: Rows, codes: Tensor) -> Tensor:
     """Mean embedding of each identity, summed in float64, ``[C, D]``."""
     count = codes.bincount()
     total = torch.zeros(len(count), rows.dim, dtype=torch.float64, device=rows.device)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from metricface.distances import Distance, SquaredEuclidean
-from metricface.distances.prepared_rows import PreparedRows
+from metricface.distances.rows import Rows
 from metricface.distances.tiles import width_for
 from metricface.offline.approximate import approximate_search
 from metricface.offline.candidates import Candidates, identity_codes, measured
@@ -86,7 +86,7 @@ def nearest_impostors(
     """
     distance = SquaredEuclidean() if distance is None else distance
     _check(k, index, margin, effort)
-    rows = PreparedRows(embeddings, distance)
+    rows = Rows(embeddings, distance)
     codes = identity_codes(labels, len(rows))
     chosen = _row_numbers(anchors, len(rows))
     allowed = _candidates(rows, codes, chosen, distance, near_duplicate, margin, progress)
@@ -99,9 +99,7 @@ def nearest_impostors(
     return allowed.bounded(measured(rows, chosen, found, distance), chosen)
 
 
-def _exact(
-    rows: PreparedRows, anchors: Tensor, k: int, allowed: Candidates, *, progress: bool
-) -> Tensor:
+def _exact(rows: Rows, anchors: Tensor, k: int, allowed: Candidates, *, progress: bool) -> Tensor:
     """Every anchor against every row, by parts of both."""
     if len(anchors) == 0:
         return torch.empty(0, k, dtype=torch.int64)
@@ -122,7 +120,7 @@ def _exact(
 
 
 def _candidates(
-    rows: PreparedRows,
+    rows: Rows,
     codes: Tensor,
     anchors: Tensor,
     distance: Distance,

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from metricface.distances import Distance
-from metricface.distances.prepared_rows import PreparedRows
+from metricface.distances.rows import Rows
 from metricface.distances.tiles import width_for
 from metricface.offline.candidates import measured
 from metricface.offline.neighbours import Neighbours
@@ -17,7 +17,7 @@ _TOGETHER = 256  # anchors, whose identities lie side by side
 
 
 def positives(
-    rows: PreparedRows,
+    rows: Rows,
     codes: Tensor,
     anchors: Tensor,
     k: int,
@@ -44,7 +44,7 @@ def positives(
         >>> import numpy as np
         >>> from metricface.distances import Euclidean
         >>> plain = Euclidean(normalize=False)
-        >>> rows = PreparedRows(np.array([[0.0], [1.0], [5.0]]), plain)
+        >>> rows = Rows(np.array([[0.0], [1.0], [5.0]]), plain)
         >>> codes, everyone = torch.tensor([0, 0, 0]), torch.arange(3)
         >>> positives(rows, codes, everyone, 1, plain, farthest=True, progress=False).indices
         array([[2],

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from torch import Tensor
 
-from metricface.distances.prepared_rows import PreparedRows
+from metricface.distances.rows import Rows
 from metricface.distances.tiles import Nearest, squared_tiles
 
 #: Overwrites, with infinity, what must not be found in a tile of anchors × references; the
@@ -17,7 +17,7 @@ Hide: TypeAlias = "Callable[[Tensor, Tensor, Tensor], None]"
 
 
 def search(
-    rows: PreparedRows,
+    rows: Rows,
     anchors: Tensor,
     references: Iterable[Tensor],
     k: int,
@@ -43,7 +43,7 @@ def search(
         >>> import torch
         >>> from metricface.distances import SquaredEuclidean
         >>> x = np.array([[0.0], [1.0], [5.0]])
-        >>> rows = PreparedRows(x, SquaredEuclidean(normalize=False))
+        >>> rows = Rows(x, SquaredEuclidean(normalize=False))
         >>> everyone = torch.arange(3)
         >>> search(rows, everyone, iter([everyone]), 2, lambda tile, a, r: None)
         tensor([[0, 1],

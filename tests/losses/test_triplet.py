@@ -128,3 +128,20 @@ def test_swap_measures_from_the_nearer_of_anchor_and_positive() -> None:
 def test_bad_margins_are_described(margin: Any, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         TripletLoss(margin)
+
+
+@pytest.mark.parametrize("apart", [1e-2, 1e-3, 1e-5])
+@pytest.mark.parametrize("margin", [0.2, "soft"])
+def test_beside_a_near_duplicate_the_gradient_is_still_right(apart: float, margin: Any) -> None:
+    x = torch.nn.functional.normalize(draw_rows(12, 16, 0))
+    x[1] = x[0] + apart * x[5]
+    labels = torch.arange(12) // 3
+    gradients = []
+    for rows in (x, x.float()):
+        leaf = rows.clone().requires_grad_()
+        TripletLoss(margin, distance=Euclidean())(leaf, labels).backward()
+        assert leaf.grad is not None
+        gradients.append(leaf.grad.double())
+    # What is left is the rounding of the rows themselves, as large as a part of their distance.
+    error = float((gradients[1] - gradients[0]).abs().max() / gradients[0].abs().max())
+    assert error < 1e-6 / apart
