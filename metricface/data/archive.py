@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from metricface.files import write_whole
 
 
 def read_arrays(path: Path, names: Sequence[str]) -> dict[str, npt.NDArray[Any]] | None:
@@ -46,17 +46,17 @@ def write_arrays(path: Path, arrays: dict[str, npt.NDArray[Any]]) -> None:
         OSError: the folder cannot be written.
 
     Example:
-        >>> file = Path(tempfile.mkdtemp()) / "new folder" / "numbers.npz"
-        >>> write_arrays(file, {"one": np.ones(2)})
-        >>> read_arrays(file, ["one"])
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     file = Path(folder, "new folder", "numbers.npz")
+        ...     write_arrays(file, {"one": np.ones(2)})
+        ...     read_arrays(file, ["one"])
         {'one': array([1., 1.])}
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(suffix=".tmp", prefix=f"{path.stem}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+
+    def fill(part: Path) -> None:
+        with part.open("wb") as stream:  # given a name, numpy would append its own ending
+            np.savez_compressed(stream, allow_pickle=False, **arrays)
+
+    write_whole(path, fill)
