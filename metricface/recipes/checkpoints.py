@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from metricface.files import clear_leftovers, used_alone, write_whole
+from metricface.recipes.history import History
+from metricface.recipes.sealed import load_sealed, save_sealed
 from metricface.recipes.settings import changes
+from metricface.recipes.state_parts import load_part
+from metricface.recipes.training import Training
 
 NAME = "checkpoint.pt"
+PREVIOUS = "checkpoint.previous.pt"
 _NAMED = 5  # changes that an error lists one by one
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device, torch.Size)
 
@@ -20,58 +28,95 @@ _PLAIN = (type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.
 class Checkpoints:
     """The checkpoint of a run folder, bound to the settings it was begun with.
 
+    The one before it is kept as ``checkpoint.previous.pt``. It is gone on from where the newer
+    one is missing, and only there: a broken one is refused, for a person to look at.
+
     Args:
-        folder: made with the first checkpoint.
+        folder: made once it is used.
         settings: plain values, as :func:`~metricface.recipes.settings.described` gives them.
     """
 
     def __init__(self, folder: str | os.PathLike[str], settings: dict[str, Any]) -> None:
         self.folder = Path(folder)
-        self.file = self.folder / NAME
+        self.file, self.previous = self.folder / NAME, self.folder / PREVIOUS
         self._settings = settings
 
-    def load(self) -> dict[str, Any] | None:
-        """What was saved last, on the CPU; None in a new folder.
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other trainings out of the folder, and clear away what killed ones left half done.
 
         Raises:
-            ValueError: the file cannot be read, or belongs to other settings.
+            BlockingIOError: another training uses the folder.
         """
-        if not self.file.exists():
-            return None
+        with used_alone(self.folder) as certain:
+            if certain:
+                clear_leftovers(self.folder, (NAME, PREVIOUS))
+            yield
+
+    @property
+    def newest(self) -> Path:
+        """The file to go on from; in a new folder it does not exist."""
+        gone = not self.file.exists() and self.previous.exists()
+        return self.previous if gone else self.file
+
+    def restore(self, training: Training, history: History) -> bool:
+        """Go on from what was saved last; False in a new folder, where there is nothing.
+
+        Raises:
+            ValueError: the file is not as it was written, belongs to other settings, or has a
+                part that does not fit.
+        """
+        file = self.newest
+        if not file.exists():
+            return False
         try:
-            saved = torch.load(self.file, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch raises whatever the broken bytes lead it to
-            raise self._unreadable(_first_line(error)) from error
-        if not isinstance(saved, dict) or not {"settings", "training", "history"} <= set(saved):
-            raise self._unreadable("it holds something else")
-        changed = changes(saved["settings"], self._settings)
-        if changed:
-            more = [f"{len(changed) - _NAMED} more"] if len(changed) > _NAMED else []
-            raise ValueError(
-                f"{self.file} is of a training with other settings: "
-                f"{'; '.join(changed[:_NAMED] + more)}. Give the old settings or another folder."
-            )
-        return saved
+            saved = load_sealed(file)
+            for name in ("settings", "training", "history"):
+                load_part(saved, name, _check_dict)
+        except Exception as error:  # torch raises whatever strange bytes lead it to
+            raise self._unreadable(error) from error
+        self._check_settings(saved["settings"], file)
+        try:
+            training.load_state_dict(saved["training"])
+            load_part(saved, "history", history.load_state_dict)
+        except ValueError as error:
+            raise self._unreadable(error) from error
+        return True
 
     def save(self, *, training: dict[str, Any], history: dict[str, Any]) -> None:
-        """Replace the checkpoint; a crash meanwhile leaves the old one.
+        """Replace the checkpoint and keep the one before; a crash meanwhile leaves the old one.
 
         Raises:
             TypeError: the state holds what could not be loaded again.
+            OSError: the disk is full; the old one is left.
         """
         state = {"settings": self._settings, "training": training, "history": history}
         check_plain(state)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.file.with_name(f".{NAME}.partial")
-        with temporary.open("wb") as stream:
-            torch.save(state, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, self.file)
+        try:
+            write_whole(self.file, lambda part: save_sealed(state, part), kept_as=self.previous)
+        except OSError as error:
+            raise OSError(
+                f"{self.file} could not be written ({error.strerror or error}); "
+                "what was there before is as it was"
+            ) from error
 
-    def _unreadable(self, why: str) -> ValueError:
+    def _check_settings(self, old: dict[str, Any], file: Path) -> None:
+        changed = changes(old, self._settings)
+        if changed:
+            more = [f"{len(changed) - _NAMED} more"] if len(changed) > _NAMED else []
+            raise ValueError(
+                f"{file} is of a training with other settings: "
+                f"{'; '.join(changed[:_NAMED] + more)}. Give the old settings or another folder."
+            )
+
+    def _unreadable(self, error: Exception) -> ValueError:
+        """The refusal of the newest file, which says what to do."""
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        file, to = self.newest, "begin anew"
+        if file == self.file and self.previous.exists():
+            to = f"go on from {PREVIOUS}, one evaluation earlier"
         return ValueError(
-            f"{self.file} is not a checkpoint that can be read ({why}); move it away to begin anew"
+            f"{file} is not a checkpoint that can be read ({why}); move it away to {to}"
         )
 
 
@@ -107,5 +152,6 @@ plain numbers, strings, and dicts and lists of them
         )
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def _check_dict(state: object) -> None:
+    if not isinstance(state, dict):
+        raise TypeError(f"it is a {type(state).__name__}, not a dict")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -67,7 +68,8 @@ def fit(
     The model is evaluated before the first step, every ``options.evaluate_every`` steps and at the
     end. With a ``folder``, a checkpoint is written after every evaluation. The same call again goes
     on from there and ends with the same weights, bit for bit, as if it had never stopped; called
-    once more it returns at once. Changed settings are refused by name.
+    once more it returns at once. Changed settings are refused by name, a checkpoint that is not
+    byte for byte what was written is refused, and so is a second training in the same folder.
 
     Args:
         model: maps inputs ``[B, …]`` to embeddings ``[B, D]``; changed in place.
@@ -79,7 +81,7 @@ def fit(
         memory: past embeddings that the batch is compared with besides.
         look_alikes: let identities that look alike meet; needs a ``HardIdentitySampler``.
         validation: other identities to evaluate on.
-        folder: for ``checkpoint.pt`` and ``tensorboard/``; None writes nothing.
+        folder: for ``checkpoint.pt``, the one before it, and ``tensorboard/``; None writes nothing.
         options: all the rest.
 
     Returns:
@@ -91,6 +93,8 @@ def fit(
         TypeError: data without labels, a sampler that cannot be resumed, a loss that takes no
             labels, a state that could not be loaded again.
         ImportError: tqdm or TensorBoard is wanted and missing.
+        BlockingIOError: another training uses the folder.
+        OSError: the disk is full; the last checkpoint is kept.
 
     Example:
         >>> import numpy as np
@@ -130,7 +134,7 @@ def fit(
         options=options,
     )
     checkpoints = None if folder is None else Checkpoints(folder, settings)
-    with seeded(options.seed):
+    with nullcontext() if checkpoints is None else checkpoints.alone(), seeded(options.seed):
         training = _training(model, data, objective, sampler, look_alikes, options, device)
         history = _run(training, steps, validation, checkpoints, options)
     weights = history.best.weights if history.best and options.restore_best else None
@@ -213,10 +217,7 @@ def _run(
 ) -> History:
     """Step, evaluate, save: from the last checkpoint to the end."""
     history = History(None if validation is None else options.metric, keep=options.restore_best)
-    saved = checkpoints.load() if checkpoints else None
-    if saved is not None:
-        training.load_state_dict(saved["training"])
-        history.load_state_dict(saved["history"])
+    resumed = checkpoints is not None and checkpoints.restore(training, history)
     if options.monitor is not None:
         options.monitor.step = training.step
     events = checkpoints.folder / "tensorboard" if checkpoints and options.tensorboard else None
@@ -232,12 +233,12 @@ def _run(
 
     with Watch(
         steps=steps,
-        step=None if saved is None else training.step,
+        step=training.step if resumed else None,
         progress=options.progress,
         tensorboard=events,
         metric=options.metric,
     ) as watch:
-        if saved is None:
+        if not resumed:
             take_stock()
         while training.step < steps and not history.exhausted(options.patience):
             losses.append(training.advance())

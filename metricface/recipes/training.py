@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,6 +17,7 @@ from metricface.recipes.batches import Batches
 from metricface.recipes.objective import Objective
 from metricface.recipes.options import Options
 from metricface.recipes.random_state import random_state, restore_random_state
+from metricface.recipes.state_parts import load_optimizer, load_part
 from metricface.recipes.stopwatch import Stopwatch
 
 
@@ -103,13 +106,21 @@ class Training:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where :meth:`state_dict` was taken."""
-        self.step = state["step"]
-        self.stopwatch.seconds = dict(state["seconds"])
-        self.batches.load_state_dict(state["batches"])
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
-        restore_random_state(state["random"])
+        """Go on where :meth:`state_dict` was taken.
+
+        Raises:
+            ValueError: a part is missing or does not fit; it is named.
+        """
+        loads: dict[str, Callable[[Any], object]] = {
+            "step": partial(setattr, self, "step"),
+            "seconds": self.stopwatch.seconds.update,
+            "batches": self.batches.load_state_dict,
+            **{name: part.load_state_dict for name, part in self._parts().items()},
+            "optimizer": partial(load_optimizer, self.optimizer),
+            "random": restore_random_state,  # the last: nothing may draw after it
+        }
+        for name, load in loads.items():
+            load_part(state, name, load, of="training")
 
     def _parts(self) -> dict[str, Any]:
         parts = {

@@ -14,11 +14,13 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from metricface.data import ImageSet
+from metricface.files import LOCK
 from metricface.losses import TripletLoss
 from metricface.memory import CrossBatchMemory
 from metricface.miners import BatchHardMiner, SemiHardMiner
 from metricface.recipes import LookAlikes, Objective, Options, in_defense_schedule
-from metricface.recipes.checkpoints import NAME
+from metricface.recipes.checkpoints import NAME, PREVIOUS
+from metricface.recipes.sealed import save_sealed
 from metricface.samplers import PKSampler
 from tests.recipes.toys import DIM, TRAIN, UNSEEN, Noise, network, people, quick, sampler, train
 
@@ -170,6 +172,7 @@ class TestBrokenFiles:
     @pytest.mark.parametrize("kept", [0, 10, 0.5, 0.99])
     def test_truncated(self, kept: float, tmp_path: Path) -> None:
         train(TripletLoss(), folder=tmp_path)
+        (tmp_path / PREVIOUS).unlink()
         whole = (tmp_path / NAME).read_bytes()
         (tmp_path / NAME).write_bytes(whole[: int(kept * len(whole)) if kept < 1 else int(kept)])
         self.refused(tmp_path, "is not a checkpoint")
@@ -180,8 +183,8 @@ class TestBrokenFiles:
 
     @pytest.mark.parametrize("other", [{"model": torch.zeros(2)}, torch.zeros(2)])
     def test_a_file_of_torch_that_is_something_else(self, other: object, tmp_path: Path) -> None:
-        torch.save(other, tmp_path / NAME)
-        self.refused(tmp_path, r"\(it holds something else\)")
+        save_sealed(other, tmp_path / NAME)
+        self.refused(tmp_path, r"\((it is a Tensor, not a dict of parts|settings is missing)\)")
 
     def test_code_in_a_checkpoint_is_not_run(self, tmp_path: Path) -> None:
         """``weights_only=True``: unpickling must not call what the file names."""
@@ -191,7 +194,7 @@ class TestBrokenFiles:
             def __reduce__(self) -> tuple[Any, ...]:
                 return Path.touch, (victim,)
 
-        torch.save({"settings": Evil(), "training": {}, "history": {}}, tmp_path / NAME)
+        save_sealed({"settings": Evil(), "training": {}, "history": {}}, tmp_path / NAME)
         self.refused(tmp_path, "Weights only load failed")
         assert not victim.exists()
 
@@ -285,7 +288,7 @@ def test_what_could_not_be_loaded_is_refused_before_the_first_step(tmp_path: Pat
     noise.countdown = 0
     with pytest.raises(TypeError, match=r"training.batches.sampler.order is a numpy.ndarray"):
         train(TripletLoss(), sampler=Numpy(), folder=tmp_path, options=quick(augment=noise))
-    assert list(tmp_path.iterdir()) == []
+    assert [each.name for each in tmp_path.iterdir()] == [LOCK]
 
 
 def test_a_loss_that_is_not_finite_keeps_the_last_checkpoint(tmp_path: Path) -> None:

@@ -240,7 +240,8 @@ class TestTensorBoard:
 
     def test_it_is_written_only_if_asked_for(self, tmp_path: Path) -> None:
         train(TripletLoss(), folder=tmp_path)
-        assert [each.name for each in tmp_path.iterdir()] == ["checkpoint.pt"]
+        names = sorted(each.name for each in tmp_path.iterdir())
+        assert names == [".lock", "checkpoint.previous.pt", "checkpoint.pt"]
 
     def test_where_it_is_missing_the_error_says_what_to_install(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -50,15 +50,20 @@ def die(*_: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-class Trap:
-    """Calls a function twice, and dies in its third call: before it, or having done half."""
+def no_links(*_: object, **__: object) -> None:
+    """As on a file system that knows none."""
+    raise OSError
 
-    def __init__(self, function: Any, *, halfway: bool) -> None:
-        self.function, self.halfway, self.calls = function, halfway, 0
+
+class Trap:
+    """Calls a function, and dies in one of its calls: before it, or having done half."""
+
+    def __init__(self, function: Any, call: int, *, halfway: bool = False) -> None:
+        self.function, self.last, self.halfway, self.calls = function, call, halfway, 0
 
     def __call__(self, *args: Any) -> Any:
         self.calls += 1
-        if self.calls < 3:
+        if self.calls < self.last:
             return self.function(*args)
         if self.halfway:
             self.function(*args)
@@ -72,9 +77,15 @@ def main(folder: str, trap: str) -> None:
     """Set the trap and walk into it."""
     if trap == "slow":
         Slow.pause = 0.2
+    elif trap == "stuck":
+        Slow.pause = 1000.0
     elif trap == "half a file":
-        torch.save = Trap(torch.save, halfway=True)  # type: ignore[assignment]
-    elif trap == "whole file, not in its place":
-        os.replace = Trap(os.replace, halfway=False)  # type: ignore[assignment]
+        torch.save = Trap(torch.save, 3, halfway=True)  # type: ignore[assignment]
+    else:
+        if "no links" in trap:
+            os.link = no_links
+        # one rename in the first checkpoint, two in every other one
+        call = 4 if "the one before" in trap else 5
+        os.replace = Trap(os.replace, call)  # type: ignore[assignment]
     torch.set_num_threads(1)
     train(Path(folder))
