@@ -56,23 +56,25 @@ def run_grid(
 
     Raises:
         ValueError: the folder holds a run with other settings.
+        BlockingIOError: another run uses the folder.
     """
     folds = make_folds(load(settings.data), settings)
     folder = RunFolder(out)
-    folder.claim(settings, methods, chosen=chosen, goal=goal, command=command)
-    for number, fold in enumerate(folds):
-        run_baselines(fold, settings, folder, number)
-    todo = [
-        Task(method, chosen[method.name][number], cell)
-        for seed in seeds
-        for number in range(len(folds))
-        for method in methods
-        if not folder.finished(cell := Cell(method.name, seed, number))
-    ]
-    run_cells(todo, folds, settings, folder, jobs=jobs, description=f"{settings.data}: cells")
-    results = folder.results()
-    summary = summarise(results, headline=goal[0], target=goal[1])
-    files = [out / "results.csv", out / "summary.csv"]
-    write_table(files[0], results)
-    write_table(files[1], summary)
+    with folder.alone():
+        folder.claim(settings, methods, chosen=chosen, goal=goal, command=command)
+        for number, fold in enumerate(folds):
+            run_baselines(fold, settings, folder, number)
+        todo = [
+            Task(method, chosen[method.name][number], cell)
+            for seed in seeds
+            for number in range(len(folds))
+            for method in methods
+            if not folder.finished(cell := Cell(method.name, seed, number))
+        ]
+        run_cells(todo, folds, settings, folder, jobs=jobs, description=f"{settings.data}: cells")
+        results = folder.results()
+        summary = summarise(results, headline=goal[0], target=goal[1])
+        files = [out / "results.csv", out / "summary.csv"]
+        write_table(files[0], results)
+        write_table(files[1], summary)
     return Grid(summary, files)

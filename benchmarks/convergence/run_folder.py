@@ -6,7 +6,8 @@ import json
 import platform
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,8 +17,9 @@ import torch
 
 from benchmarks.convergence.methods import Method
 from benchmarks.convergence.settings import Chosen, Settings
-from benchmarks.files import write, write_table
+from benchmarks.files import write_table
 from metricface.evaluation import ClassDistances, HardestPairs
+from metricface.files import clear_leftovers, used_alone, write_whole
 from metricface.recipes.settings import changes
 
 RAW_PIXELS, UNTRAINED = "raw-pixels", "untrained"
@@ -69,6 +71,20 @@ class RunFolder:
         self.path = path
         self.cells = path / "cells"
         self.checkpoints = path / "checkpoints"
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other runs out of the folder, and clear away what killed ones left half done.
+
+        Raises:
+            BlockingIOError: another run uses the folder.
+        """
+        with used_alone(self.path) as certain:
+            if certain:  # the names of a run alone: a report may be written here meanwhile
+                clear_leftovers(self.path, ("settings.json", "results.csv", "summary.csv"))
+                for name in ("cells", "histograms", "hardest"):
+                    clear_leftovers(self.path / name)
+            yield
 
     def claim(
         self,
@@ -123,7 +139,8 @@ class RunFolder:
         for folder in (self.cells, self.checkpoints):
             folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(content, indent=2) + "\n"
-        write(self.path / "settings.json", lambda file: file.write_text(text, encoding="utf-8"))
+        file = self.path / "settings.json"
+        write_whole(file, lambda part: part.write_text(text, encoding="utf-8"))
 
     def written(self) -> dict[str, Any] | None:
         """What ``settings.json`` says; None before the folder is claimed.

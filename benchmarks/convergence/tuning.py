@@ -51,6 +51,7 @@ def tune(
 
     Raises:
         ValueError: the folder holds trials of another run.
+        BlockingIOError: another run uses the folder.
     """
     settings = replace(settings, held="validation", steps=steps or settings.steps)
     settings = replace(settings, eval_every=settings.steps)
@@ -64,15 +65,16 @@ def tune(
     ]
     named = [replace(trial.method, name=trial.cell.method) for trial in trials]
     values = {trial.cell.method: [dict(trial.values)] * len(folds) for trial in trials}
-    folder.claim(settings, named, chosen=values, goal=goal, command=command)
-    todo = [trial for trial in trials if not folder.finished(trial.cell)]
-    run_cells(todo, folds, settings, folder, jobs=jobs, description=f"{settings.data}: tuning")
-    table = _table(folder, trials, goal[0])
-    others = out / "tuning.csv"
-    if others.exists():  # methods that were tuned earlier
-        old = pd.read_csv(others)
-        table = pd.concat([old[~old["method"].isin(table["method"])], table], ignore_index=True)
-    write_table(others, table)
+    with folder.alone():
+        folder.claim(settings, named, chosen=values, goal=goal, command=command)
+        todo = [trial for trial in trials if not folder.finished(trial.cell)]
+        run_cells(todo, folds, settings, folder, jobs=jobs, description=f"{settings.data}: tuning")
+        table = _table(folder, trials, goal[0])
+        others = out / "tuning.csv"
+        if others.exists():  # methods that were tuned earlier
+            old = pd.read_csv(others)
+            table = pd.concat([old[~old["method"].isin(table["method"])], table], ignore_index=True)
+        write_table(others, table)
     best = table[table["chosen"]].sort_values("fold", kind="stable")
     return {
         str(method): [json.loads(setting) for setting in rows["setting"]]

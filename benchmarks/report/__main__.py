@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks.files import write
 from benchmarks.report.markdown import render_markdown, write_pictures
 from benchmarks.report.page import render_page
 from benchmarks.report.run import read_run
 from benchmarks.report.sections import compose
+from metricface.files import write_whole
 
 DESCRIPTION = """\
 Write what a run of benchmarks.convergence found as one page: the answer, the table it rests on,
@@ -68,7 +68,7 @@ def report(run: Path, out: Path) -> list[Path]:
     pictures = write_pictures(document, out)
     texts = {"report.md": render_markdown(document), "report.html": render_page(document)}
     for name, text in texts.items():
-        write(out / name, partial(Path.write_bytes, data=text.encode()))
+        write_whole(out / name, partial(Path.write_bytes, data=text.encode()))
     return [out / "report.html", out / "report.md", *pictures]
 
 

@@ -16,9 +16,9 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from PIL import Image
 
-from benchmarks.files import write
 from benchmarks.report.document import Pairs, Panel, Panels
 from metricface import plots
+from metricface.files import write_whole
 from metricface.plots.palette import FAINT, INK
 
 WIDTH = 3.9
@@ -146,4 +146,4 @@ def _save(figure: Figure, file: Path) -> None:
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=DPI, bbox_inches="tight")
     picture = Image.open(drawn).convert("RGB").quantize(128)
-    write(file, lambda temporary: picture.save(temporary, format="PNG", optimize=True))
+    write_whole(file, lambda temporary: picture.save(temporary, format="PNG", optimize=True))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmarks.files import write
+from metricface.files import write_whole
 from metricface.plots.palette import line_style
 
 SHOWN = ("batch-hard", "semi-hard", "distance-weighted", "all-triplets loss")
@@ -57,4 +57,4 @@ def draw_speed(table: pd.DataFrame, file: Path) -> None:
     panels[0].set_ylabel("milliseconds")
     handles, labels = panels[1].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
-    write(file, lambda temporary: figure.savefig(temporary, format="png", dpi=150))
+    write_whole(file, lambda temporary: figure.savefig(temporary, format="png", dpi=150))

@@ -419,13 +419,14 @@ def test_killed_by_the_system_while_writing_leaves_the_old_page(tmp_path: Path) 
     command = [sys.executable, "-c", HALF_OF_THE_PAGE_THEN_KILLED, str(run)]
     killed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert list(run.glob(".report.html.partial"))
+    left = list(run.glob(".report.html.*.partial"))
+    assert len(left) == 1
     assert (run / "report.html").read_bytes() == whole[run / "report.html"]
     for file in (file for file in whole if file.parent.name == "cells"):
         assert file.read_bytes() == whole[file]
     report(run, run)
     assert (run / "report.html").read_bytes() != whole[run / "report.html"]
-    assert not list(run.rglob("*.partial"))
+    assert list(run.rglob("*.partial")) == left  # another report may be writing that one
 
 
 # What is missing

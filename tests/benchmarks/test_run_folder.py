@@ -18,6 +18,7 @@ from benchmarks.convergence.reproduce import reproduce
 from benchmarks.convergence.run_folder import Cell, RunFolder
 from benchmarks.convergence.settings import Settings
 from metricface.data import ImageSet
+from metricface.files import used_alone
 
 SHORT = ["--steps", "2", "--eval-every", "1", "--batch", "5x3", "--dim", "8", "--jobs", "1"]
 GOAL = ("recall_at_1", 0.8)
@@ -113,6 +114,32 @@ def test_a_run_leaves_its_files_and_never_repeats_a_finished_cell(
     assert trained == ["random.seed1.fold0", "pml-semi-hard.seed1.fold0"]
     for file, content in before.items():
         assert file.read_bytes() == content
+
+
+@pytest.mark.parametrize(("part", "more"), [(".", []), ("tuning", ["--tune", "2"])])
+def test_a_second_run_in_the_folder_is_refused(
+    part: str, more: list[str], trained: list[str], tmp_path: Path
+) -> None:
+    command = [*SHORT, *more, "--methods", "random", "--out", str(tmp_path)]
+    with (
+        used_alone(tmp_path / part),
+        pytest.raises(BlockingIOError, match="is in use by a run that has not ended"),
+    ):
+        run(command)
+    assert trained == []
+    run(command)
+    assert trained != []
+
+
+def test_what_a_killed_run_left_half_written_is_cleared(trained: list[str], tmp_path: Path) -> None:
+    (tmp_path / "cells").mkdir()
+    token = "0123456789abcdef"
+    left = [f"cells/.random.seed0.fold0.csv.{token}.partial", f".results.csv.{token}.partial"]
+    others = f".report.md.{token}.partial"  # a report is made while the run goes on
+    for name in (*left, others):
+        (tmp_path / name).write_text("half")
+    run([*SHORT, "--methods", "random", "--out", str(tmp_path)])
+    assert [file.name for file in tmp_path.rglob("*.partial")] == [others]
 
 
 def test_the_tuned_setting_is_the_one_best_on_validation_identities(
