@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from metricface.distances import Distance, Euclidean
 from metricface.embeddings import check_embeddings
+from metricface.given import as_count
 
 
 class CrossBatchMemory(nn.Module):
@@ -46,12 +47,9 @@ class CrossBatchMemory(nn.Module):
 
     def __init__(self, size: int, dim: int, *, warmup: int = 0) -> None:
         super().__init__()
-        if size < 1 or dim < 1:
-            raise ValueError(f"size and dim must be at least 1, got {size} and {dim}")
-        if warmup < 0:
-            raise ValueError(f"warmup must be 0 or above, got {warmup}")
+        size, dim = as_count("size", size), as_count("dim", dim)
         self.size = size
-        self.warmup = warmup
+        self.warmup = as_count("warmup", warmup, least=0)
         self.pushed = 0
         self.register_buffer("embeddings", torch.zeros(size, dim))
         self.register_buffer("labels", torch.zeros(size, dtype=torch.int64))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from torch import nn
+
 from metricface.classifiers import (
     COCO,
     AMSoftmax,
@@ -22,10 +24,13 @@ from metricface.classifiers import (
 from metricface.distances import Cosine, Distance, Euclidean, SquaredEuclidean
 from metricface.losses import (
     BatchAllTripletLoss,
+    CenterLoss,
     ContrastiveLoss,
+    DeepID2Loss,
     EmbeddingLoss,
     MarginLoss,
     TripletLoss,
+    VerificationSignal,
 )
 from metricface.miners import (
     BatchAllMiner,
@@ -90,6 +95,13 @@ LOSSES: dict[str, Callable[..., EmbeddingLoss]] = {
     "contrastive, linear": partial(ContrastiveLoss, form="linear"),
     "margin": partial(MarginLoss, learn_beta=False),
     "margin, near boundary": partial(MarginLoss, beta=0.9, learn_beta=False),
+}
+
+#: Losses with settings of their own, for the contracts that ask for neither of the two.
+OTHER_LOSSES: dict[str, Callable[..., nn.Module]] = {
+    "verification signal": VerificationSignal,
+    "DeepID2": partial(DeepID2Loss, 4, 4),
+    "center": partial(CenterLoss, 4, 4),
 }
 
 #: Classifiers; all take a number of classes, a dimension and a reduction.

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent / "metricface"
 
 ROWS = [
-    {"types", "embeddings", "progress", "files"},
+    {"types", "embeddings", "given", "progress", "files"},
     {"distances", "identities", "samplers", "distributed", "data"},
     {"miners", "classifiers", "memory", "offline", "evaluation", "diagnostics"},
     {"losses", "plots"},

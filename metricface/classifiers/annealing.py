@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from metricface.given import zero_or_above
+
 
 @dataclass(frozen=True)
 class Annealing:
@@ -38,9 +40,7 @@ class Annealing:
     def __post_init__(self) -> None:
         """Check the settings."""
         for name in ("base", "gamma", "power", "minimum"):
-            value = getattr(self, name)
-            if not 0 <= value < math.inf:
-                raise ValueError(f"{name} must be 0 or above and finite, got {value}")
+            zero_or_above(name, getattr(self, name))
 
     def at(self, iteration: int) -> float:
         """λ at an iteration, the first being 1."""

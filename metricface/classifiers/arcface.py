@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from metricface.classifiers.classifier import Classifier, ClassifierReduction
+from metricface.given import above_zero, as_number
 
 
 class ArcFace(Classifier):
@@ -46,9 +47,9 @@ class ArcFace(Classifier):
         easy_margin: bool = False,
         reduction: ClassifierReduction = "mean",
     ) -> None:
+        scale = above_zero("scale", scale)
         super().__init__(num_classes, dim, scale=scale, reduction=reduction)
-        check_angle(margin)
-        self.margin = margin
+        self.margin = check_angle("margin", margin)
         self.easy_margin = easy_margin
 
     def target(self, cosine: Tensor) -> Tensor:
@@ -101,14 +102,16 @@ def sine(cosine: Tensor) -> Tensor:
     return torch.where(inside, squared, 1.0).sqrt() * inside
 
 
-def check_angle(margin: float) -> None:
-    """Raise unless this is a margin on the angle, in radians.
+def check_angle(name: str, margin: float) -> float:
+    """The margin; raises unless it is one on the angle, in radians.
 
     Example:
-        >>> check_angle(28.6)
+        >>> check_angle("margin", 28.6)
         Traceback (most recent call last):
         ...
-        ValueError: a margin on the angle must be between 0 and π/2 radians, got 28.6
+        ValueError: margin must be an angle between 0 and π/2 radians, got 28.6
     """
+    margin = as_number(name, margin)
     if not 0 <= margin <= math.pi / 2:
-        raise ValueError(f"a margin on the angle must be between 0 and π/2 radians, got {margin}")
+        raise ValueError(f"{name} must be an angle between 0 and π/2 radians, got {margin}")
+    return margin

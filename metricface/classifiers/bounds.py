@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from metricface.given import above_zero, as_count, as_number
+
 
 def min_scale(num_classes: int, probability: float) -> float:
     """The least scale at which every class centre can have this probability for its own class.
@@ -27,8 +29,8 @@ def min_scale(num_classes: int, probability: float) -> float:
 
     Reference: Wang et al., "CosFace", CVPR 2018, section 3.3, eq. 6.
     """
-    _check_classes(num_classes)
-    if not 0 < probability < 1:
+    as_count("num_classes", num_classes)
+    if not 0 < as_number("probability", probability) < 1:
         raise ValueError(f"probability must be between 0 and 1, got {probability}")
     if num_classes == 1:
         return 0.0
@@ -59,9 +61,8 @@ def max_margin(num_classes: int, dim: int) -> float:
 
     Reference: Wang et al., "CosFace", CVPR 2018, section 3.4, eq. 7.
     """
-    _check_classes(num_classes)
-    if dim < 1:
-        raise ValueError(f"dim must be at least 1, got {dim}")
+    as_count("num_classes", num_classes)
+    as_count("dim", dim)
     if num_classes == 1:
         return 2.0
     if dim == 1 and num_classes > 2:
@@ -90,17 +91,16 @@ def min_loss(num_classes: int, scale: float) -> float:
 
     Reference: Wang et al., "NormFace", ACM Multimedia 2017, proposition 2.
     """
-    _check_classes(num_classes)
-    if not 0 < scale < math.inf:
-        raise ValueError(f"scale must be above 0 and finite, got {scale}")
+    as_count("num_classes", num_classes)
+    above_zero("scale", scale)
     if num_classes == 1:
         return 0.0
     others = num_classes - 1
     return math.log1p(others * math.exp(-scale * num_classes / others))
 
 
-def check_scale(scale: float, num_classes: int) -> None:
-    """Raise where even perfect centres would leave their own class a probability below one half.
+def check_scale(scale: float, num_classes: int) -> float:
+    """The scale; raises where even perfect centres leave their own class a probability under ½.
 
     Example:
         >>> check_scale(1.0, 1000)
@@ -109,18 +109,20 @@ def check_scale(scale: float, num_classes: int) -> None:
         ValueError: scale 1.0 is too small for 1000 classes: below 6.9 the target's \
 probability stays under 0.5 however well the classes separate
     """
-    if not 0 < scale < math.inf:
-        raise ValueError(f"scale must be above 0 and finite, got {scale}")
+    scale = above_zero("scale", scale)
     least = min_scale(num_classes, 0.5)
     if scale < least:
         raise ValueError(
             f"scale {scale} is too small for {num_classes} classes: below {least:.1f} the "
             "target's probability stays under 0.5 however well the classes separate"
         )
+    return scale
 
 
-def check_cosine_margin(margin: float, num_classes: int, dim: int) -> None:
-    """Raise where no arrangement of the classes can satisfy this margin.
+def check_cosine_margin(
+    margin: float, num_classes: int, dim: int, *, name: str = "margin"
+) -> float:
+    """The margin; raises where no arrangement of the classes can satisfy this margin.
 
     Example:
         >>> check_cosine_margin(0.35, 10, 2)
@@ -128,14 +130,10 @@ def check_cosine_margin(margin: float, num_classes: int, dim: int) -> None:
         ...
         ValueError: margin must be between 0 and 0.191 for 10 classes in 2 dimensions, got 0.35
     """
-    largest = max_margin(num_classes, dim)
+    margin, largest = as_number(name, margin), max_margin(num_classes, dim)
     if not 0 <= margin <= largest:
         raise ValueError(
-            f"margin must be between 0 and {largest:.3f} for {num_classes} classes in {dim} "
+            f"{name} must be between 0 and {largest:.3f} for {num_classes} classes in {dim} "
             f"dimensions, got {margin}"
         )
-
-
-def _check_classes(num_classes: int) -> None:
-    if num_classes < 1:
-        raise ValueError(f"num_classes must be at least 1, got {num_classes}")
+    return margin

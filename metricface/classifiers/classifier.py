@@ -14,6 +14,7 @@ from metricface.classifiers.class_numbers import class_numbers
 from metricface.classifiers.target_and_rest import target_and_rest
 from metricface.distances.unit_rows import row_lengths, unit_rows
 from metricface.embeddings import check_embeddings, working_dtype
+from metricface.given import as_count
 from metricface.types import Labels
 
 ClassifierReduction: TypeAlias = Literal["mean", "sum", "none"]
@@ -51,18 +52,16 @@ class Classifier(nn.Module, ABC):
         reduction: ClassifierReduction,
     ) -> None:
         super().__init__()
-        if num_classes < 1 or dim < 1:
-            raise ValueError(f"num_classes and dim must be at least 1, got {num_classes} and {dim}")
+        self.num_classes = as_count("num_classes", num_classes)
+        self.dim = as_count("dim", dim)
         if reduction not in ("mean", "sum", "none"):
             raise ValueError(f"reduction must be one of mean, sum, none, got {reduction!r}")
-        if scale is not None:
-            check_scale(scale, num_classes)
-        self.num_classes = num_classes
-        self.dim = dim
-        self.scale: float | Tensor | None = scale
+        self.scale: float | Tensor | None = (
+            None if scale is None else check_scale(scale, self.num_classes)
+        )
         self.reduction = reduction
         # Rows of length about 1: the margin heads do not care, plain softmax starts at O(1).
-        self.weight = nn.Parameter(torch.randn(num_classes, dim) * dim**-0.5)
+        self.weight = nn.Parameter(torch.randn(self.num_classes, self.dim) * self.dim**-0.5)
 
     @abstractmethod
     def target(self, cosine: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 from metricface.classifiers.arcface import check_angle, sine
 from metricface.classifiers.bounds import check_cosine_margin
 from metricface.classifiers.classifier import Classifier, ClassifierReduction
+from metricface.given import above_zero
 
 
 class CombinedMargin(Classifier):
@@ -50,12 +51,13 @@ class CombinedMargin(Classifier):
         scale: float = 64.0,
         reduction: ClassifierReduction = "mean",
     ) -> None:
+        scale = above_zero("scale", scale)
         super().__init__(num_classes, dim, scale=scale, reduction=reduction)
-        if not 0 < m1 < math.inf:
-            raise ValueError(f"m1 must be above 0 and finite, got {m1}")
-        check_angle(m2)
-        check_cosine_margin(m3, num_classes, dim)
-        self.margins = (m1, m2, m3)
+        self.margins = (
+            above_zero("m1", m1),
+            check_angle("m2", m2),
+            check_cosine_margin(m3, self.num_classes, self.dim, name="m3"),
+        )
 
     def target(self, cosine: Tensor) -> Tensor:
         """``cos(m1 θ + m2) − m3``, monotone."""

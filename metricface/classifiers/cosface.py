@@ -6,6 +6,7 @@ from torch import Tensor
 
 from metricface.classifiers.bounds import check_cosine_margin
 from metricface.classifiers.classifier import Classifier, ClassifierReduction
+from metricface.given import above_zero
 
 
 class CosFace(Classifier):
@@ -46,9 +47,9 @@ class CosFace(Classifier):
         margin: float = 0.35,
         reduction: ClassifierReduction = "mean",
     ) -> None:
+        scale = above_zero("scale", scale)
         super().__init__(num_classes, dim, scale=scale, reduction=reduction)
-        check_cosine_margin(margin, num_classes, dim)
-        self.margin = margin
+        self.margin = check_cosine_margin(margin, self.num_classes, self.dim)
 
     def target(self, cosine: Tensor) -> Tensor:
         """``cos θ − m``."""

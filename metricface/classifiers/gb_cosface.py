@@ -8,6 +8,7 @@ from torch import Tensor, distributed
 from metricface.classifiers.bounds import check_cosine_margin
 from metricface.classifiers.classifier import Classifier, ClassifierReduction, softplus
 from metricface.classifiers.target_and_rest import target_and_rest
+from metricface.given import above_zero, as_number, as_share
 from metricface.types import Labels
 
 
@@ -64,17 +65,16 @@ class GBCosFace(Classifier):
         boundary_range: tuple[float, float] = (0.5, 0.7),
         reduction: ClassifierReduction = "mean",
     ) -> None:
+        scale = above_zero("scale", scale)
         super().__init__(num_classes, dim, scale=scale, reduction=reduction)
-        check_cosine_margin(2 * margin, num_classes, dim)
-        for name, value in (("alpha", alpha), ("gamma", gamma)):
-            if not 0 <= value <= 1:
-                raise ValueError(f"{name} must be between 0 and 1, got {value}")
-        if not boundary_range[0] <= boundary_range[1]:
+        self.margin = as_number("margin", margin)
+        check_cosine_margin(2 * self.margin, self.num_classes, self.dim, name="twice the margin")
+        self.alpha = as_share("alpha", alpha)
+        self.gamma = as_share("gamma", gamma)
+        low, high = (as_number("boundary_range", bound) for bound in boundary_range)
+        if not low <= high:
             raise ValueError(f"boundary_range must rise, got {boundary_range}")
-        self.margin = margin
-        self.alpha = alpha
-        self.gamma = gamma
-        self.boundary_range = boundary_range
+        self.boundary_range = low, high
         self.register_buffer("boundary", torch.tensor(torch.nan))
 
     def target(self, cosine: Tensor) -> Tensor:

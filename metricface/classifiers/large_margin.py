@@ -7,11 +7,15 @@ from torch import Tensor
 from metricface.classifiers.annealing import Annealing
 from metricface.classifiers.classifier import Classifier, ClassifierReduction
 from metricface.classifiers.multiple_angle import psi
+from metricface.given import arrived, as_count
 from metricface.types import Labels
 
 L_SOFTMAX = Annealing(base=1000, gamma=2.5e-5, power=35, minimum=0)
 A_SOFTMAX = Annealing(base=1000, gamma=0.12, power=1, minimum=5)
 """The schedules of the official code."""
+
+LARGEST = 100
+"""The largest margin; the papers go to 4."""
 
 
 class LSoftmax(Classifier):
@@ -23,15 +27,15 @@ class LSoftmax(Classifier):
     Args:
         num_classes: C.
         dim: D.
-        margin: m, a whole number of at least 1. The papers prove 2 + √3 enough for two classes
+        margin: m, a whole number from 1 to 100. The papers prove 2 + √3 enough for two classes
             and 3 for many, and train with 4.
         annealing: how the margin is phased in; None for all of it from the start, which seldom
             trains at m = 4. The default falls to 0; hard data wants a ``minimum`` of 5 to 10.
         reduction: over the batch.
 
     Raises:
-        ValueError: no classes or dimensions, a margin below 1, an unknown reduction.
-        TypeError: a margin that is not whole.
+        ValueError: no classes or dimensions, a margin out of range, an unknown reduction.
+        TypeError: a margin that is not whole, an annealing that is none.
 
     Example:
         >>> import torch
@@ -54,11 +58,11 @@ class LSoftmax(Classifier):
         reduction: ClassifierReduction = "mean",
     ) -> None:
         super().__init__(num_classes, dim, scale=None, reduction=reduction)
-        if int(margin) != margin:
-            raise TypeError(f"margin must be a whole number, got {margin}")
-        if margin < 1:
-            raise ValueError(f"margin must be at least 1, got {margin}")
-        self.margin = int(margin)
+        self.margin = as_count("margin", margin)
+        if self.margin > LARGEST:  # ψ takes a step for each, and its slope is m²
+            raise ValueError(f"margin must be at most {LARGEST}, got {margin}")
+        if annealing is not None and not isinstance(annealing, Annealing):
+            raise TypeError(f"annealing must be an Annealing or None, got {arrived(annealing)}")
         self.annealing = annealing
         self.iteration = 0
 
@@ -96,13 +100,13 @@ class ASoftmax(LSoftmax):
     Args:
         num_classes: C.
         dim: D.
-        margin: m, a whole number of at least 1; 4 in the paper.
+        margin: m, a whole number from 1 to 100; 4 in the paper.
         annealing: how the margin is phased in; None for all of it from the start.
         reduction: over the batch.
 
     Raises:
-        ValueError: no classes or dimensions, a margin below 1, an unknown reduction.
-        TypeError: a margin that is not whole.
+        ValueError: no classes or dimensions, a margin out of range, an unknown reduction.
+        TypeError: a margin that is not whole, an annealing that is none.
 
     Example:
         >>> import torch

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from metricface.classifiers.classifier import Classifier, ClassifierReduction
+from metricface.given import above_zero
 
 
 class NormFace(Classifier):
@@ -43,11 +44,12 @@ class NormFace(Classifier):
         learn_scale: bool = False,
         reduction: ClassifierReduction = "mean",
     ) -> None:
+        scale = above_zero("scale", scale)
         super().__init__(num_classes, dim, scale=scale, reduction=reduction)
         if learn_scale:
             del self.scale
-            self.initial_scale = float(scale)
-            self.scale = nn.Parameter(torch.tensor(float(scale)))
+            self.initial_scale = scale
+            self.scale = nn.Parameter(torch.tensor(scale))
 
     def target(self, cosine: Tensor) -> Tensor:
         """The cosine itself."""

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from metricface.classifiers import class_numbers
 from metricface.embeddings import check_embeddings, working_dtype
+from metricface.given import as_count, as_share, zero_or_above
 from metricface.types import Labels
 
 
@@ -51,15 +52,10 @@ class CenterLoss(nn.Module):
         self, num_classes: int, dim: int, *, weight: float = 0.003, alpha: float = 0.5
     ) -> None:
         super().__init__()
-        if num_classes < 1 or dim < 1:
-            raise ValueError(f"num_classes and dim must be at least 1, got {num_classes} and {dim}")
-        if not 0 <= weight < float("inf"):
-            raise ValueError(f"weight must be 0 or above and finite, got {weight}")
-        if not 0 <= alpha <= 1:
-            raise ValueError(f"alpha must be between 0 and 1, got {alpha}")
-        self.weight = weight
-        self.alpha = alpha
-        self.register_buffer("centers", torch.zeros(num_classes, dim))
+        classes, dim = as_count("num_classes", num_classes), as_count("dim", dim)
+        self.weight = zero_or_above("weight", weight)
+        self.alpha = as_share("alpha", alpha)
+        self.register_buffer("centers", torch.zeros(classes, dim))
 
     def forward(self, embeddings: Tensor, labels: Labels) -> Tensor:
         """The loss of one batch; in training mode the centres move afterwards.

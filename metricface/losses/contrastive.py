@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from metricface.distances import Distance, Euclidean
+from metricface.given import above_zero, zero_or_above
 from metricface.identities import Matches
 from metricface.losses.embedding_loss import EmbeddingLoss
 from metricface.losses.reduction import reduce
@@ -70,15 +71,11 @@ class ContrastiveLoss(EmbeddingLoss):
         )
         if form not in ("hadsell", "linear"):
             raise ValueError(f"form must be 'hadsell' or 'linear', got {form!r}")
-        if not 0 < margin < float("inf"):
-            raise ValueError(f"margin must be above 0 and finite, got {margin}")
+        self.margin = above_zero("margin", margin)
+        self.form = form
+        self.positive_margin = zero_or_above("positive_margin", positive_margin)
         if positive_margin and form == "hadsell":
             raise ValueError("positive_margin belongs to the linear form; Hadsell's has none")
-        if not 0 <= positive_margin < float("inf"):
-            raise ValueError(f"positive_margin must be 0 or above, got {positive_margin}")
-        self.margin = margin
-        self.form = form
-        self.positive_margin = positive_margin
 
     def on_indices(
         self, embeddings: Tensor, reference: Tensor, indices: Sequence[Tensor]

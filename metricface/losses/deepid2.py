@@ -8,6 +8,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from metricface.classifiers import Softmax
+from metricface.given import zero_or_above
 from metricface.losses.verification_signal import VerificationSignal
 from metricface.types import Labels
 
@@ -60,9 +61,7 @@ class DeepID2Loss(nn.Module):
         miner: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        if not 0 <= weight < float("inf"):
-            raise ValueError(f"weight must be 0 or above and finite, got {weight}")
-        self.weight = weight
+        self.weight = zero_or_above("weight", weight)
         self.identification = Softmax(num_classes, dim)
         self.verification = VerificationSignal(
             signal,

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from metricface.classifiers import class_numbers
 from metricface.distances import Distance, Euclidean
+from metricface.given import above_zero, as_count_or_none, zero_or_above
 from metricface.identities import Matches
 from metricface.losses.embedding_loss import EmbeddingLoss
 from metricface.types import Labels, Reduction, as_pairs, ragged
@@ -73,18 +74,12 @@ class MarginLoss(EmbeddingLoss):
             reduction=reduction,
             miner=miner,
         )
-        for name, value in (("margin", margin), ("nu", nu)):
-            if not 0 <= value < float("inf"):
-                raise ValueError(f"{name} must be 0 or above and finite, got {value}")
-        if not 0 < beta < float("inf"):
-            raise ValueError(f"beta must be above 0 and finite, got {beta}")
-        if num_classes is not None and num_classes < 1:
-            raise ValueError(f"num_classes must be at least 1 or None, got {num_classes}")
-        self.margin = margin
-        self.nu = nu
-        self.initial_beta = float(beta)
-        self.num_classes = num_classes
-        start = torch.full(() if num_classes is None else (num_classes,), float(beta))
+        self.margin = zero_or_above("margin", margin)
+        self.nu = zero_or_above("nu", nu)
+        self.initial_beta = above_zero("beta", beta)
+        self.num_classes = as_count_or_none("num_classes", num_classes)
+        shape = () if self.num_classes is None else (self.num_classes,)
+        start = torch.full(shape, self.initial_beta)
         if learn_beta:
             self.beta = nn.Parameter(start)
         else:

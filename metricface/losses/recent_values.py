@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from metricface.given import as_count
+
 
 class RecentValues(nn.Module):
     """A ring of the last ``size`` numbers pushed, kept in ``state_dict``.
@@ -23,10 +25,8 @@ class RecentValues(nn.Module):
 
     def __init__(self, size: int) -> None:
         super().__init__()
-        if size < 1:
-            raise ValueError(f"size must be at least 1, got {size}")
         self.pushed = 0
-        self.register_buffer("ring", torch.zeros(size))
+        self.register_buffer("ring", torch.zeros(as_count("size", size)))
 
     @property
     def values(self) -> Tensor:

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metricface.distances import Distance, SquaredEuclidean
+from metricface.given import zero_or_above
 from metricface.identities import MatchBlock, Matches
 from metricface.losses.all_triplets import all_triplets_loss
 from metricface.losses.embedding_loss import EmbeddingLoss
@@ -73,11 +74,9 @@ class TripletLoss(EmbeddingLoss):
         if isinstance(margin, str):
             if margin != "soft":
                 raise ValueError(f"margin must be a number or 'soft', got {margin!r}")
-            self.margin = None
-        elif not 0 <= margin < float("inf"):
-            raise ValueError(f"margin must be 0 or above and finite, got {margin}")
+            self.margin: float | None = None
         else:
-            self.margin = float(margin)
+            self.margin = zero_or_above("margin", margin)
         self.swap = swap
 
     def on_indices(

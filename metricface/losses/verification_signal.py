@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from metricface.distances import Cosine, Euclidean
 from metricface.distances.unit_rows import unit_rows
 from metricface.embeddings import working_dtype
+from metricface.given import above_zero, as_count, as_count_or_none
 from metricface.identities import Matches
 from metricface.losses.embedding_loss import EmbeddingLoss
 from metricface.losses.error_threshold import least_error_threshold
@@ -84,26 +85,22 @@ class VerificationSignal(EmbeddingLoss):
         super().__init__(distance=distance, reduction=reduction, miner=miner)
         if signal not in ("l2", "l1", "cosine"):
             raise ValueError(f"signal must be 'l2', 'l1' or 'cosine', got {signal!r}")
-        if not 0 < margin < float("inf"):
-            raise ValueError(f"margin must be above 0 and finite, got {margin}")
+        start = above_zero("margin", margin)
         if squared_margin and signal != "l2":
             raise ValueError(f"squared_margin belongs to 'l2', the signal is {signal!r}")
-        if refresh_every is not None and refresh_every < 1:
-            raise ValueError(f"refresh_every must be at least 1 or None, got {refresh_every}")
-        if window < 2:
-            raise ValueError(f"window must be at least 2, got {window}")
+        kept = as_count("window", window, least=2) // 2
         self.signal = signal
         self.squared_margin = squared_margin
-        self.refresh_every = refresh_every
+        self.refresh_every = as_count_or_none("refresh_every", refresh_every)
         self._since_refresh = 0
         if signal == "cosine":
             self.slope = nn.Parameter(torch.tensor(1.0))
             self.offset = nn.Parameter(torch.tensor(0.0))
             return
-        self.initial_margin = float(margin)
-        self.register_buffer("margin", torch.tensor(float(margin)))
-        self.genuine = RecentValues(window // 2)
-        self.impostor = RecentValues(window // 2)
+        self.initial_margin = start
+        self.register_buffer("margin", torch.tensor(start))
+        self.genuine = RecentValues(kept)
+        self.impostor = RecentValues(kept)
 
     def on_indices(
         self, embeddings: Tensor, reference: Tensor, indices: Sequence[Tensor]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from metricface.distances import Distance
+from metricface.given import as_count_or_none, as_number
 from metricface.identities import MatchBlock
 from metricface.miners.draws import Draws, random_unit
 from metricface.miners.miner import Miner
@@ -54,12 +55,10 @@ class BatchAllMiner(Miner[Triplets]):
         block_bytes: int = 256 * 2**20,
     ) -> None:
         super().__init__(distance=distance, block_bytes=block_bytes)
-        if not margin >= 0:
+        self.margin = as_number("margin", margin)
+        if not self.margin >= 0:
             raise ValueError(f"margin must be 0 or above, got {margin}")
-        if per_anchor is not None and per_anchor < 1:
-            raise ValueError(f"per_anchor must be at least 1 or None, got {per_anchor}")
-        self.margin = margin
-        self.per_anchor = per_anchor
+        self.per_anchor = as_count_or_none("per_anchor", per_anchor)
         self.draws = Draws(seed)
         self._key = 0
 

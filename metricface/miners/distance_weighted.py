@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from metricface.distances import Euclidean
+from metricface.given import as_count_or_none, as_number
 from metricface.identities import MatchBlock
 from metricface.miners.compilation import dense
 from metricface.miners.draws import Draws, random_below, random_unit
@@ -69,18 +70,16 @@ class DistanceWeightedMiner(Miner[Triplets]):
         compiled: bool = False,
     ) -> None:
         super().__init__(distance=Euclidean(), block_bytes=block_bytes, compiled=compiled)
-        if not 0 < cutoff < nonzero_loss_cutoff <= 2:
+        self.cutoff = as_number("cutoff", cutoff)
+        self.nonzero_loss_cutoff = as_number("nonzero_loss_cutoff", nonzero_loss_cutoff)
+        if not 0 < self.cutoff < self.nonzero_loss_cutoff <= 2:
             raise ValueError(
                 "the cutoffs must satisfy 0 < cutoff < nonzero_loss_cutoff <= 2, "
                 f"got {cutoff} and {nonzero_loss_cutoff}"
             )
-        if per_anchor is not None and per_anchor < 1:
-            raise ValueError(f"per_anchor must be at least 1 or None, got {per_anchor}")
         if otherwise not in ("skip", "uniform"):
             raise ValueError(f"otherwise must be 'skip' or 'uniform', got {otherwise!r}")
-        self.cutoff = cutoff
-        self.nonzero_loss_cutoff = nonzero_loss_cutoff
-        self.per_anchor = per_anchor
+        self.per_anchor = as_count_or_none("per_anchor", per_anchor)
         self.otherwise = otherwise
         self.draws = Draws(seed)
         self._key, self._dim = 0, 0

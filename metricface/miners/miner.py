@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from metricface.distances import Distance, SquaredEuclidean
 from metricface.embeddings import check_embeddings
+from metricface.given import as_count
 from metricface.identities import MatchBlock, Matches
 from metricface.types import Labels, Pairs, Triplets
 
@@ -44,10 +45,8 @@ class Miner(nn.Module, ABC, Generic[Mined]):
         compiled: bool = False,
     ) -> None:
         super().__init__()
-        if block_bytes < 1:
-            raise ValueError(f"block_bytes must be at least 1, got {block_bytes}")
         self.distance = SquaredEuclidean() if distance is None else distance
-        self.block_bytes = block_bytes
+        self.block_bytes = as_count("block_bytes", block_bytes)
         self.compiled = compiled
 
     @abstractmethod

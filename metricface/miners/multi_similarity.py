@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from metricface.distances import Cosine, Distance
+from metricface.given import as_count_or_none, zero_or_above
 from metricface.identities import MatchBlock
 from metricface.miners.extreme_positive import extreme_positive
 from metricface.miners.miner import Miner
@@ -55,12 +56,8 @@ negative=tensor([2, 2]))
         super().__init__(
             distance=Cosine() if distance is None else distance, block_bytes=block_bytes
         )
-        if not 0 <= epsilon < float("inf"):
-            raise ValueError(f"epsilon must be 0 or above and finite, got {epsilon}")
-        if per_anchor is not None and per_anchor < 1:
-            raise ValueError(f"per_anchor must be at least 1 or None, got {per_anchor}")
-        self.epsilon = epsilon
-        self.per_anchor = per_anchor
+        self.epsilon = zero_or_above("epsilon", epsilon)
+        self.per_anchor = as_count_or_none("per_anchor", per_anchor)
 
     def mine(self, distances: Tensor, block: MatchBlock) -> Pairs:
         """Both kinds of pair of these anchors."""

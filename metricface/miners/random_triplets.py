@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from metricface.given import as_count
 from metricface.identities import MatchBlock
 from metricface.miners.draws import Draws, random_below
 from metricface.miners.miner import Miner
@@ -39,9 +40,7 @@ class RandomMiner(Miner[Triplets]):
         self, per_anchor: int = 1, *, seed: int = 0, block_bytes: int = 256 * 2**20
     ) -> None:
         super().__init__(block_bytes=block_bytes)
-        if per_anchor < 1:
-            raise ValueError(f"per_anchor must be at least 1, got {per_anchor}")
-        self.per_anchor = per_anchor
+        self.per_anchor = as_count("per_anchor", per_anchor)
         self.draws = Draws(seed)
         self._key = 0
 

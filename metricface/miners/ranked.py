@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from metricface.distances import Distance
+from metricface.given import above_zero, arrived, as_count
 from metricface.identities import MatchBlock
 from metricface.miners.draws import Draws, random_unit
 from metricface.miners.miner import Miner
@@ -62,17 +63,10 @@ class RankedMiner(Miner[Triplets]):
         block_bytes: int = 256 * 2**20,
     ) -> None:
         super().__init__(distance=distance, block_bytes=block_bytes)
-        for name, (lo, hi) in (("positive", positive_rank), ("negative", negative_rank)):
-            if not 0 <= lo < hi:
-                raise ValueError(f"{name}_rank must be 0 <= lo < hi, got ({lo}, {hi})")
-        if temperature is not None and not 0 < temperature < float("inf"):
-            raise ValueError(f"temperature must be above 0 and finite, got {temperature}")
-        if per_anchor < 1:
-            raise ValueError(f"per_anchor must be at least 1, got {per_anchor}")
-        self.positive_rank = positive_rank
-        self.negative_rank = negative_rank
-        self.temperature = temperature
-        self.per_anchor = per_anchor
+        self.positive_rank = _as_ranks("positive_rank", positive_rank)
+        self.negative_rank = _as_ranks("negative_rank", negative_rank)
+        self.temperature = None if temperature is None else above_zero("temperature", temperature)
+        self.per_anchor = as_count("per_anchor", per_anchor)
         self.draws = Draws(seed)
         self._key = 0
 
@@ -85,8 +79,7 @@ class RankedMiner(Miner[Triplets]):
         far, positive = self._ranked_positives(distances, block)
         near, negative = _ranked(block.hide_(distances), self.negative_rank, largest=False)
         if self.temperature is not None:
-            drawn = self._drawn(block.start, far / self.temperature, near / self.temperature)
-            anchor, i, j = drawn
+            anchor, i, j = self._drawn(block.start, far, near, self.temperature)
             return Triplets(anchor, positive[anchor, i], negative[anchor, j])
         usable = (far > -torch.inf)[:, :, None] & (near < torch.inf)[:, None, :]
         anchor, i, j = usable.nonzero(as_tuple=True)
@@ -104,13 +97,15 @@ class RankedMiner(Miner[Triplets]):
         listed[block.anchor, within] = block.positive
         return far, listed.gather(1, place)
 
-    def _drawn(self, start: int, far: Tensor, near: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Anchors, and the columns drawn for them from distances in units of temperature."""
+    def _drawn(
+        self, start: int, far: Tensor, near: Tensor, temperature: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Anchors, and the columns drawn for them."""
         usable = ((far > -torch.inf).any(1) & (near < torch.inf).any(1)).nonzero().squeeze(1)
         anchor = usable.repeat_interleave(self.per_anchor)
         slot = torch.arange(len(anchor), device=anchor.device) % self.per_anchor
-        i = self._softmax_draw(far[anchor], anchor + start, 2 * slot)
-        j = self._softmax_draw(-near[anchor], anchor + start, 2 * slot + 1)
+        i = self._softmax_draw(_in_units(far[anchor], temperature), anchor + start, 2 * slot)
+        j = self._softmax_draw(_in_units(-near[anchor], temperature), anchor + start, 2 * slot + 1)
         return anchor, i, j
 
     def _softmax_draw(self, hardness: Tensor, sample: Tensor, slot: Tensor) -> Tensor:
@@ -122,6 +117,25 @@ class RankedMiner(Miner[Triplets]):
         # A sum that rounds to less than 1 must still exceed what is looked for.
         target = torch.minimum(unit, torch.nextafter(weight[:, -1], torch.zeros_like(unit)))
         return torch.searchsorted(weight, target[:, None], right=True).squeeze(1)
+
+
+def _in_units(hardness: Tensor, temperature: float) -> Tensor:
+    """Hardness in units of temperature, 0 for the hardest of each row: what else would overflow."""
+    if not hardness.numel():
+        return hardness
+    # No number below divides without losing its digits.
+    unit = max(temperature, torch.finfo(hardness.dtype).tiny)
+    return (hardness - hardness.amax(1, keepdim=True)) / unit
+
+
+def _as_ranks(name: str, ranks: object) -> tuple[int, int]:
+    """A half-open range of ranks, checked."""
+    if not isinstance(ranks, tuple | list) or len(ranks) != 2:
+        raise TypeError(f"{name} must be a pair (lo, hi), got {arrived(ranks)}")
+    lo, hi = (as_count(f"lo and hi of {name}", rank, least=0) for rank in ranks)
+    if not lo < hi:
+        raise ValueError(f"{name} must be 0 <= lo < hi, got ({lo}, {hi})")
+    return lo, hi
 
 
 def _ranked(values: Tensor, ranks: tuple[int, int], *, largest: bool) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from metricface.distances import Distance
+from metricface.given import above_zero
 from metricface.identities import MatchBlock
 from metricface.miners.compilation import dense
 from metricface.miners.draws import Draws, random_words
@@ -82,13 +83,11 @@ class SemiHardMiner(Miner[Triplets]):
         compiled: bool = False,
     ) -> None:
         super().__init__(distance=distance, block_bytes=block_bytes, compiled=compiled)
-        if not 0 < margin < float("inf"):
-            raise ValueError(f"margin must be above 0 and finite, got {margin}")
         if negative not in ("hardest", "random"):
             raise ValueError(f"negative must be 'hardest' or 'random', got {negative!r}")
         if otherwise not in ("skip", "easiest"):
             raise ValueError(f"otherwise must be 'skip' or 'easiest', got {otherwise!r}")
-        self.margin = margin
+        self.margin = above_zero("margin", margin)
         self.negative = negative
         self.bounded = bounded
         self.include_hard = include_hard

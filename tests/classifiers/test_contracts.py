@@ -211,7 +211,7 @@ def test_bad_batches_are_refused_with_what_arrived(make: Make) -> None:
 def test_bad_settings_are_refused_with_what_arrived(make: Make) -> None:
     with pytest.raises(ValueError, match="got 0"):
         make(0, 4)
-    with pytest.raises(ValueError, match="got 5 and 0"):
+    with pytest.raises(ValueError, match="dim must be at least 1, got 0"):
         make(5, 0)
     with pytest.raises(ValueError, match="got 'average'"):
         make(5, 4, reduction="average")

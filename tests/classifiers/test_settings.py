@@ -116,9 +116,23 @@ def test_settings_out_of_range_are_described(make: Callable[[], Any], says: str)
         make()
 
 
-def test_a_margin_on_the_multiple_must_be_whole() -> None:
-    with pytest.raises(TypeError, match=r"whole number, got 1.35"):
+def test_a_margin_on_the_multiple_must_be_whole_and_of_use() -> None:
+    with pytest.raises(TypeError, match=r"an integer of at least 1, got 1.35"):
         ASoftmax(10, 4, margin=1.35)  # type: ignore[arg-type]
+    for kind in (LSoftmax, ASoftmax):
+        with pytest.raises(ValueError, match="margin must be at most 100, got 1000000"):
+            kind(10, 4, margin=10**20)
+        with pytest.raises(TypeError, match="annealing must be an Annealing or None, got 5"):
+            kind(10, 4, annealing=5)  # type: ignore[arg-type]
+        loss = kind(3, 4, margin=100, annealing=None)(torch.randn(6, 4), [0, 1, 2, 0, 1, 2])
+        assert loss.isfinite()
+
+
+@pytest.mark.parametrize("kind", [ArcFace, CosFace, NormFace, GBCosFace, CombinedMargin])
+def test_a_head_on_cosines_needs_a_scale(kind: Callable[..., Any]) -> None:
+    """None would leave embeddings their length, which is another loss."""
+    with pytest.raises(TypeError, match="scale must be a number, got None"):
+        kind(10, 4, scale=None)
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_bad_batches_and_settings_are_refused() -> None:
     with pytest.raises(ValueError, match="row 1 of 2"):
         loss(torch.tensor([[0.0] * 3, [torch.nan] * 3]), [0, 1])
     settings: list[tuple[dict[str, Any], str]] = [
-        ({"num_classes": 0, "dim": 3}, "got 0 and 3"),
+        ({"num_classes": 0, "dim": 3}, "num_classes .* got 0"),
         ({"num_classes": 5, "dim": 3, "weight": -1.0}, "weight .* got -1.0"),
         ({"num_classes": 5, "dim": 3, "alpha": 1.5}, "alpha .* got 1.5"),
     ]

@@ -68,11 +68,22 @@ def test_draws_follow_the_softmax_of_the_distances() -> None:
         assert chisquare(counts[ranks], 5000 * softmax(sign * d[ranks] / 0.7)).pvalue > 1e-4
 
 
+@pytest.mark.parametrize("temperature", [1e-30, 1e-38, 1e-40, 1e-45])
+@pytest.mark.parametrize("length", [1.0, 1e6])
+def test_near_zero_temperature_the_hardest_is_drawn(temperature: float, length: float) -> None:
+    """Where a distance in units of the temperature is beyond float32."""
+    x, labels = (draw_rows(12, 4, 0) * length).float(), torch.arange(12) // 4
+    distance = Euclidean(normalize=False)
+    drawn = RankedMiner((0, 3), (0, 8), temperature=temperature, distance=distance)(x, labels)
+    hardest = BatchHardMiner(distance=distance)(x, labels)
+    assert all(torch.equal(a, b) for a, b in zip(drawn, hardest, strict=True))
+
+
 @pytest.mark.parametrize(
     ("keywords", "says"),
     [
         ({"positive_rank": (1, 1)}, r"positive_rank must be 0 <= lo < hi, got \(1, 1\)"),
-        ({"negative_rank": (-1, 1)}, r"got \(-1, 1\)"),
+        ({"negative_rank": (-1, 1)}, "negative_rank must be at least 0, got -1"),
         ({"temperature": 0.0}, "temperature must be above 0 and finite, got 0.0"),
         ({"per_anchor": 0}, "got 0"),
     ],
