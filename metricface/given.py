@@ -14,7 +14,7 @@ def arrived(value: object) -> str:
 
     Example:
         >>> [arrived(value) for value in (2.5, True, "cosine", dict, torch.zeros(3))]
-        ['2.5', 'True', "the string 'cosine'", 'the class dict', 'a Tensor of shape (3,)']
+        ['2.5', 'True', "the string 'cosine'", 'the class dict', 'Tensor of shape (3,)']
     """
     if isinstance(value, str):
         return f"the string {value!r}"
@@ -24,8 +24,7 @@ def arrived(value: object) -> str:
         return str(value)
     shape = getattr(value, "shape", None)
     of_shape = f" of shape {tuple(shape)}" if isinstance(shape, tuple) else ""
-    name = type(value).__name__
-    return f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}{of_shape}"
+    return f"{type(value).__name__}{of_shape}"
 
 
 def as_count(name: str, value: object, least: int = 1, *, otherwise: str = "") -> int:

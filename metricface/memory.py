@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from metricface.distances import Distance, Euclidean
+from metricface.distances.given import check_distance
 from metricface.embeddings import check_embeddings
 from metricface.given import as_count
 
@@ -133,6 +134,7 @@ class CrossBatchMemory(nn.Module):
             >>> memory.drift(torch.tensor([[0.0, 1.0], [1.0, 1.0]]), torch.tensor([7, 8]))
             tensor([1.4142])
         """
+        measure = Euclidean() if distance is None else check_distance(distance)
         check_embeddings(embeddings, self.embeddings[:0], names=("embeddings", "the memory"))
         place = torch.arange(self.pushed - len(self), self.pushed, device=self.ids.device)
         stored = self.ids[place % self.size]
@@ -141,7 +143,6 @@ class CrossBatchMemory(nn.Module):
         last = torch.searchsorted(ordered, ids.to(ordered), right=True) - 1
         found = ((last >= 0) & (ordered[last] == ids.to(ordered))) if len(ordered) else last >= 0
         old = self.embeddings[place[order[last[found]]] % self.size]
-        measure = Euclidean() if distance is None else distance
         return measure.paired(embeddings[found], old)
 
     def get_extra_state(self) -> Tensor:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from metricface.distances import Distance
+from metricface.distances.given import check_distance
 from metricface.embeddings import check_embeddings
 from metricface.identities import Matches
 from metricface.losses.reduction import check_reduction
@@ -28,7 +29,7 @@ class EmbeddingLoss(nn.Module, ABC):
     ) -> None:
         super().__init__()
         check_reduction(reduction)
-        self.distance = distance
+        self.distance = check_distance(distance)
         self.reduction = reduction
         self.miner = miner
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from metricface.distances import Distance, SquaredEuclidean
+from metricface.distances.given import check_distance
 from metricface.embeddings import check_embeddings
 from metricface.given import as_count
 from metricface.identities import MatchBlock, Matches
@@ -45,7 +46,7 @@ class Miner(nn.Module, ABC, Generic[Mined]):
         compiled: bool = False,
     ) -> None:
         super().__init__()
-        self.distance = SquaredEuclidean() if distance is None else distance
+        self.distance = SquaredEuclidean() if distance is None else check_distance(distance)
         self.block_bytes = as_count("block_bytes", block_bytes)
         self.compiled = compiled
 
