@@ -61,6 +61,18 @@ def finite_check() -> bool:
     return _finite_check
 
 
+def may_look(values: Tensor) -> bool:
+    """Whether values may be looked at: the host does not wait for them, or may wait.
+
+    Example:
+        >>> may_look(torch.zeros(1))
+        True
+    """
+    if torch.compiler.is_compiling():
+        return False
+    return values.device.type == "cpu" or _finite_check
+
+
 def check_embeddings(
     embeddings: Tensor,
     ref_emb: Tensor | None = None,

@@ -75,7 +75,7 @@ def as_triplets(indices: Sequence[Tensor]) -> Triplets:
         >>> as_triplets((t([0, 1]), t([1, 0]), t([0, 0]), t([2, 3])))
         Triplets(anchor=tensor([0, 0]), positive=tensor([1, 1]), negative=tensor([2, 3]))
     """
-    checked = _checked(indices)
+    checked = index_vectors(indices)
     if len(checked) == 3:
         return Triplets(*checked)
     anchor_pos, positive, anchor_neg, negative = checked
@@ -105,7 +105,7 @@ def as_pairs(indices: Sequence[Tensor]) -> Pairs:
         >>> as_pairs((t([0]), t([1]), t([2]))).anchor_neg
         tensor([0])
     """
-    checked = _checked(indices)
+    checked = index_vectors(indices)
     if len(checked) == 4:
         return Pairs(*checked)
     anchor, positive, negative = checked
@@ -177,8 +177,21 @@ def _integers(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return array
 
 
-def _checked(indices: Sequence[Tensor]) -> list[Tensor]:
-    """The index tensors as int64, or an error that says what arrived."""
+def index_vectors(indices: object) -> list[Tensor]:
+    """The vectors of triplets or pairs as int64, or an error that says what arrived.
+
+    Example:
+        >>> index_vectors(torch.zeros(6, 8))
+        Traceback (most recent call last):
+        ...
+        TypeError: indices must be a tuple of 3 or 4 index vectors, got one Tensor of shape (6, 8)
+    """
+    if isinstance(indices, Tensor) or not isinstance(indices, Sequence):
+        shape = f" of shape {tuple(indices.shape)}" if isinstance(indices, Tensor) else ""
+        raise TypeError(
+            "indices must be a tuple of 3 or 4 index vectors, "
+            f"got {'one ' if shape else ''}{type(indices).__name__}{shape}"
+        )
     vectors = list(indices)
     if len(vectors) not in (3, 4):
         raise ValueError(

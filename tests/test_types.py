@@ -52,6 +52,8 @@ def test_triplets_become_one_pair_of_each_kind() -> None:
         ((torch.tensor([[0]]),) * 3, ValueError, r"shape \(1, 1\)"),
         ((torch.tensor([0]), torch.tensor([0, 1]), torch.tensor([0])), ValueError, "1, 2, 1"),
         (([0], [1], [2]), TypeError, "list"),
+        (torch.zeros(3, 4), TypeError, r"got one Tensor of shape \(3, 4\)"),
+        (5, TypeError, "got int"),
     ],
 )
 def test_bad_indices_are_described(indices: Any, error: type[Exception], says: str) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metricface.embeddings import finite_check
+from metricface.embeddings import may_look
 from metricface.types import Labels, label_array
 
 
@@ -43,7 +43,7 @@ def class_numbers(labels: Labels, num_classes: int, embeddings: Tensor) -> Tenso
         numbers = torch.from_numpy(array.astype(np.int64))
     if len(numbers) != len(embeddings):
         raise ValueError(f"{len(embeddings)} embeddings came with {len(numbers)} labels")
-    if _may_look(numbers):
+    if may_look(numbers):
         bad = (numbers < 0) | (numbers >= num_classes)
         if bad.any():
             row = int(bad.nonzero()[0])
@@ -57,9 +57,3 @@ def class_numbers(labels: Labels, num_classes: int, embeddings: Tensor) -> Tenso
 def _not_integer(labels: Tensor) -> bool:
     kinds = (torch.bool, torch.uint64)
     return labels.is_floating_point() or labels.is_complex() or labels.dtype in kinds
-
-
-def _may_look(numbers: Tensor) -> bool:
-    if torch.compiler.is_compiling():
-        return False
-    return numbers.device.type == "cpu" or finite_check()

@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from metricface.distances import Distance
 from metricface.distances.given import check_distance
 from metricface.embeddings import check_embeddings
+from metricface.given import arrived
 from metricface.identities import Matches
+from metricface.losses.mined_indices import check_indices
 from metricface.losses.reduction import check_reduction
 from metricface.types import Labels, Reduction
 
@@ -31,6 +33,8 @@ class EmbeddingLoss(nn.Module, ABC):
         check_reduction(reduction)
         self.distance = check_distance(distance)
         self.reduction = reduction
+        if isinstance(miner, type) or not (miner is None or callable(miner)):
+            raise TypeError(f"miner must be a miner such as BatchHardMiner(), got {arrived(miner)}")
         self.miner = miner
 
     def forward(
@@ -62,7 +66,8 @@ class EmbeddingLoss(nn.Module, ABC):
 
         Raises:
             TypeError: arguments of the wrong type.
-            ValueError: shapes that do not agree; NaN or infinite embeddings.
+            ValueError: shapes that do not agree; NaN or infinite embeddings; indices of rows
+                that are not there.
         """
         check_embeddings(embeddings, ref_emb, squared=not self.distance.normalize)
         reference = embeddings if ref_emb is None else ref_emb
@@ -70,7 +75,8 @@ class EmbeddingLoss(nn.Module, ABC):
             known = {name: v for name, v in (("ids", ids), ("ref_ids", ref_ids)) if v is not None}
             indices = self.miner(embeddings, labels, ref_emb, ref_labels, **known)
         if indices is not None:
-            return self.on_indices(embeddings, reference, indices)
+            vectors = check_indices(indices, embeddings, ref_emb)
+            return self.on_indices(embeddings, reference, vectors)
         if labels is None:
             raise ValueError("a loss needs labels, or indices that were mined with them")
         matches = Matches.of(embeddings, labels, ref_emb, ref_labels, ids=ids, ref_ids=ref_ids)

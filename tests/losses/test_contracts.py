@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -185,6 +186,50 @@ def test_bad_batches_are_refused_with_what_arrived(make: Make) -> None:
         make()(X, LABELS, (NOTHING, NOTHING))
     with pytest.raises(ValueError, match="got 'average'"):
         make(reduction="average")
+
+
+@every_loss
+@pytest.mark.parametrize(
+    ("indices", "says"),
+    [
+        (([0, 8], [1, 1], [3, 3]), "anchor holds 8 in place 1, but embeddings have 8 rows"),
+        (([0, 1], [-1, 1], [3, 3]), "positive holds -1 in place 0, but ref_emb has 5 rows"),
+        (([0], [1], [5]), "negative holds 5 in place 0, but ref_emb has 5 rows"),
+        (([], [], [], []), None),
+        (([7], [4], [], []), None),
+        (([9], [4], [], []), "anchor_pos holds 9 in place 0, but embeddings have 8 rows"),
+        (([0], [4], [0, 1], [2, 2**40]), "negative holds 1099511627776 in place 1, but ref_emb"),
+    ],
+)
+def test_indices_beyond_the_rows_are_refused_with_what_arrived(
+    make: Make, indices: tuple[list[int], ...], says: str | None
+) -> None:
+    given = tuple(torch.tensor(part, dtype=torch.int64) for part in indices)
+    if says is None:
+        assert make()(X, LABELS, given, X[:5]).isfinite()
+        return
+    with pytest.raises(ValueError, match=says):
+        make()(X, LABELS, given, X[:5])
+    with pytest.raises(ValueError, match="embeddings have 3 rows"):
+        make()(X[:3], LABELS[:3], given)
+
+
+@every_loss
+def test_indices_that_are_none_are_refused_with_what_arrived(make: Make) -> None:
+    one = torch.tensor([0])
+    with pytest.raises(TypeError, match=r"got one Tensor of shape \(8, 4\)"):
+        make()(X, LABELS, X)
+    with pytest.raises(TypeError, match="got BatchHardMiner"):
+        make()(X, LABELS, BatchHardMiner())
+    with pytest.raises(ValueError, match="indices are on meta, embeddings on cpu"):
+        make()(X, LABELS, (one.to("meta"),) * 3)
+
+
+@every_loss
+@pytest.mark.parametrize("miner", ["semihard", BatchHardMiner, 3])
+def test_a_miner_is_an_object_that_can_be_called(make: Make, miner: Any) -> None:
+    with pytest.raises(TypeError, match="miner must be a miner such as BatchHardMiner"):
+        make(miner=miner)
 
 
 @every_loss
