@@ -83,15 +83,15 @@ def check_embeddings(
     """Raise a clear error unless these are embeddings that can be compared.
 
     Args:
-        embeddings: ``[B, D]``, floating point.
+        embeddings: ``[B, D]``, floating point of any length from 8 bits on, dense.
         ref_emb: ``[R, D]`` on the same device, or None.
         names: what to call the two in an error.
         squared: whether their squared lengths are needed, as where rows are not normalised.
 
     Raises:
-        TypeError: not floating-point tensors.
-        ValueError: not matrices, dimensions or devices that differ, NaN or infinite values, rows
-            whose squared length overflows.
+        TypeError: not floating-point tensors; sparse or nested ones.
+        ValueError: not matrices, no values (the meta device), dimensions or devices that
+            differ, NaN or infinite values, rows whose squared length overflows.
 
     Example:
         >>> check_embeddings(torch.zeros(4, 2), torch.zeros(5, 3))
@@ -113,14 +113,22 @@ def check_embeddings(
 def _check_one(embeddings: Tensor, name: str, *, squared: bool) -> None:
     if not isinstance(embeddings, Tensor):
         raise TypeError(f"{name} must be a tensor, got {type(embeddings).__name__}")
+    if embeddings.is_nested or embeddings.layout != torch.strided:
+        what = "a nested one" if embeddings.is_nested else f"layout {embeddings.layout}"
+        advice = "pad it" if embeddings.is_nested else f"{name}.to_dense() makes one"
+        raise TypeError(f"{name} must be a dense tensor, got {what}; {advice}")
     if not embeddings.is_floating_point():
         raise TypeError(f"{name} must be floating point, got {embeddings.dtype}")
     if embeddings.ndim != 2:
         raise ValueError(f"{name} must have shape [rows, dim], got {tuple(embeddings.shape)}")
+    if embeddings.is_meta:
+        raise ValueError(f"{name} must hold values, got a tensor on the meta device")
     if not _finite_check or torch.compiler.is_compiling():
         return
     # One number tells: all together are finite and short, unless a row is not.
     dtype, x = working_dtype(embeddings), embeddings.detach()
+    if x.element_size() == 1:  # eight bits know no norm
+        x = x.to(dtype)
     if torch.linalg.vector_norm(x, dtype=dtype).item() < LONGEST[dtype]:
         return
     bad = first_bad_row(x)
@@ -162,16 +170,16 @@ def check_lengths(x: Tensor, name: str, *, first_row: int = 0) -> None:
         ValueError: row 1 of the embeddings is 1e+20 long, and its squared distances overflow \
 torch.float32: let the distance normalise, scale the embeddings, or pass float64
     """
-    # The root of D times the largest entry is no less than the length.
-    length = x.abs().amax(1).double() * x.shape[1] ** 0.5 if x.numel() else x.new_zeros(0)
+    largest = x.abs().amax(1, keepdim=True) if x.numel() else x.new_zeros(len(x), 1)
+    near_one = x / torch.where(largest > 0, largest, 1.0)
+    length = torch.linalg.vector_norm(near_one, dim=1).double() * largest.squeeze(1).double()
     long = (length > LONGEST[x.dtype]).nonzero()
     if len(long):
         row = int(long[0])
-        exact = float(torch.linalg.vector_norm(x[row] / x[row].abs().amax(), dtype=torch.float64))
         raise ValueError(
-            f"row {first_row + row} of the {name} is {exact * float(x[row].abs().amax()):.3g} "
-            f"long, and its squared distances overflow {x.dtype}: let the distance normalise, "
-            "scale the embeddings, or pass float64"
+            f"row {first_row + row} of the {name} is {float(length[row]):.3g} long, and its "
+            f"squared distances overflow {x.dtype}: let the distance normalise, scale the "
+            "embeddings, or pass float64"
         )
 
 

@@ -155,7 +155,8 @@ def label_array(labels: Labels, name: str = "labels") -> npt.NDArray[Any]:
     else:
         array = np.asarray(labels.detach().cpu() if isinstance(labels, Tensor) else labels)
     if array.ndim != 1:
-        raise ValueError(f"{name} must be one-dimensional, got shape {array.shape}")
+        column = f": {name}.squeeze(1) makes them so" if array.shape[1:] == (1,) else ""
+        raise ValueError(f"{name} must be one-dimensional, got shape {array.shape}{column}")
     if array.dtype.kind == "O":
         kinds = {type(value) for value in array.tolist()}
         if all(issubclass(kind, str) for kind in kinds):

@@ -22,7 +22,11 @@ class Mask:
         """From a boolean matrix, checked."""
         mask = torch.as_tensor(labels)
         if mask.dtype != torch.bool:
-            raise TypeError(f"a match matrix must be boolean, got {mask.dtype}")
+            column = mask.shape[1:] == (1,)
+            advice = "of a column of labels take labels.squeeze(1)" if column else "labels.bool()"
+            raise TypeError(
+                f"a match matrix must be boolean, got {mask.dtype} of {tuple(mask.shape)}: {advice}"
+            )
         return cls(mask if device is None else mask.to(device))
 
     @property
