@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from metricface.distances import Distance, Euclidean
 from metricface.distances.given import check_distance
-from metricface.embeddings import check_embeddings
+from metricface.embeddings import check_embeddings, finite_check, may_look
 from metricface.given import as_count
 
 
@@ -72,7 +74,8 @@ class CrossBatchMemory(nn.Module):
 
         Raises:
             TypeError: labels or ids that are not integer tensors.
-            ValueError: shapes that do not agree; NaN or infinite embeddings.
+            ValueError: shapes that do not agree; NaN or infinite embeddings, or such as the
+                memory's dtype makes infinite; negative ids; labels or ids from 2^63 on.
 
         Example:
             >>> memory = CrossBatchMemory(3, 2)
@@ -83,18 +86,16 @@ class CrossBatchMemory(nn.Module):
         """
         check_embeddings(embeddings, self.embeddings[:0], names=("embeddings", "the memory"))
         count = len(embeddings)
+        labels = _integers("labels", labels, count)
         if ids is None:  # below zero and never used twice, so equal to no id that is given
             ids = -1 - torch.arange(self.pushed, self.pushed + count)
-        for name, values in (("labels", labels), ("ids", ids)):
-            if not isinstance(values, Tensor) or values.is_floating_point():
-                kind = values.dtype if isinstance(values, Tensor) else type(values).__name__
-                raise TypeError(f"the memory stores integer {name} as a tensor, got {kind}")
-            if values.shape != (count,):
-                raise ValueError(f"{count} embeddings came with {name} of {tuple(values.shape)}")
+        else:
+            ids = _integers("ids", ids, count)
+        stored = self._shortened(embeddings)
         kept = min(count, self.size)
         first = self.pushed + count - kept
         place = torch.arange(first, first + kept, device=self.ids.device) % self.size
-        self.embeddings[place] = embeddings[count - kept :].to(self.embeddings.dtype)
+        self.embeddings[place] = stored[count - kept :]
         self.labels[place] = labels[count - kept :].to(self.labels)
         self.ids[place] = ids[count - kept :].to(self.ids)
         self.pushed += count
@@ -128,6 +129,10 @@ class CrossBatchMemory(nn.Module):
             The distance between each fresh embedding and its latest stored one, ``[M]``, for
             the M samples of the batch that are stored.
 
+        Raises:
+            TypeError: ids that are not an integer tensor, a distance that is none.
+            ValueError: shapes that do not agree; NaN or infinite embeddings; negative ids.
+
         Example:
             >>> memory = CrossBatchMemory(4, 2)
             >>> memory.push(torch.tensor([[1.0, 0.0]]), torch.tensor([0]), torch.tensor([7]))
@@ -136,14 +141,50 @@ class CrossBatchMemory(nn.Module):
         """
         measure = Euclidean() if distance is None else check_distance(distance)
         check_embeddings(embeddings, self.embeddings[:0], names=("embeddings", "the memory"))
+        known = _integers("ids", ids, len(embeddings)).to(self.ids.device)
         place = torch.arange(self.pushed - len(self), self.pushed, device=self.ids.device)
         stored = self.ids[place % self.size]
         # Stable, so that the last of equal ids is the latest.
         ordered, order = torch.sort(stored, stable=True)
-        last = torch.searchsorted(ordered, ids.to(ordered), right=True) - 1
-        found = ((last >= 0) & (ordered[last] == ids.to(ordered))) if len(ordered) else last >= 0
+        last = torch.searchsorted(ordered, known, right=True) - 1
+        found = ((last >= 0) & (ordered[last] == known)) if len(ordered) else last >= 0
         old = self.embeddings[place[order[last[found]]] % self.size]
         return measure.paired(embeddings[found], old)
+
+    def _shortened(self, embeddings: Tensor) -> Tensor:
+        """Embeddings in the memory's own dtype, all of them still finite."""
+        stored = embeddings.to(self.embeddings.dtype)
+        if embeddings.dtype != stored.dtype and finite_check() and not stored.isfinite().all():
+            row, column = stored.isfinite().logical_not().nonzero()[0].tolist()
+            raise ValueError(
+                f"embeddings hold {float(embeddings[row, column]):g} in row {row} of "
+                f"{len(embeddings)}, more than {stored.dtype} holds, in which the memory stores "
+                f"them: memory.to({embeddings.dtype}) makes it wider"
+            )
+        return stored
+
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: dict[str, Any],
+        strict: bool,  # noqa: FBT001  (torch passes by position)
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        """All or nothing: without its embeddings the count of a state would be a lie."""
+        stored = state_dict.get(f"{prefix}embeddings")
+        if isinstance(stored, Tensor) and stored.shape != self.embeddings.shape:
+            size, dim = stored.shape
+            error_msgs.append(
+                f"the state is that of a memory of {size} embeddings of dimension {dim}, this "
+                f"memory keeps {self.size} of {self.embeddings.shape[1]}"
+            )
+            return
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
 
     def get_extra_state(self) -> Tensor:
         """How many embeddings were ever pushed, which tells where the ring stands."""
@@ -156,3 +197,23 @@ class CrossBatchMemory(nn.Module):
     def extra_repr(self) -> str:
         """Size, dimension and what is stored."""
         return f"size={self.size}, dim={self.embeddings.shape[1]}, stored={len(self)}"
+
+
+def _integers(name: str, values: Tensor, count: int) -> Tensor:
+    """Labels or ids as int64, or an error that says what arrived."""
+    integer = isinstance(values, Tensor) and not (
+        values.is_floating_point() or values.is_complex() or values.dtype == torch.bool
+    )
+    if not integer:
+        kind = values.dtype if isinstance(values, Tensor) else type(values).__name__
+        raise TypeError(f"the memory stores integer {name} as a tensor, got {kind}")
+    if values.shape != (count,):
+        raise ValueError(f"{count} embeddings came with {name} of {tuple(values.shape)}")
+    numbers = values.long()
+    unsigned = values.dtype == torch.uint64  # from 2^63 on they have become negative
+    if (unsigned or name == "ids") and may_look(numbers) and (numbers < 0).any():
+        row = int((numbers < 0).nonzero()[0])
+        rule = "below 2^63" if unsigned else "0 or above"
+        value = int(numbers[row]) + (2**64 if unsigned else 0)
+        raise ValueError(f"{name} must be {rule}, got {value} in row {row} of {count}")
+    return numbers

@@ -4,10 +4,12 @@ import io
 from collections import deque
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from metricface.distances import SquaredEuclidean
 from metricface.memory import CrossBatchMemory
@@ -131,6 +133,116 @@ def test_drift_is_measured_from_the_latest_stored_version() -> None:
 def test_bad_batches_are_described(arguments: Any, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         CrossBatchMemory(4, 2).push(*arguments)
+
+
+ONES, SMALL = torch.ones(3, 2), torch.arange(3)
+
+
+@pytest.mark.parametrize(
+    ("labels", "ids", "error", "says"),
+    [
+        (SMALL.bool(), None, TypeError, "stores integer labels as a tensor, got torch.bool"),
+        (
+            SMALL.to(torch.complex64),
+            None,
+            TypeError,
+            "integer labels as a tensor, got torch.complex64",
+        ),
+        (SMALL, SMALL.bool(), TypeError, "integer ids as a tensor, got torch.bool"),
+        (
+            SMALL,
+            SMALL.to(torch.complex128),
+            TypeError,
+            "integer ids as a tensor, got torch.complex128",
+        ),
+        (SMALL, [0, 1, 2], TypeError, "integer ids as a tensor, got list"),
+        (SMALL, SMALL - 1, ValueError, "ids must be 0 or above, got -1 in row 0 of 3"),
+        (SMALL, -4 * SMALL, ValueError, "ids must be 0 or above, got -4 in row 1 of 3"),
+        (SMALL, SMALL[:2], ValueError, r"3 embeddings came with ids of \(2,\)"),
+        (SMALL[:, None], None, ValueError, r"labels of \(3, 1\)"),
+    ],
+)
+def test_labels_and_ids_it_cannot_tell_apart_are_refused(
+    labels: Any, ids: Any, error: type[Exception], says: str
+) -> None:
+    memory = CrossBatchMemory(4, 2)
+    with pytest.raises(error, match=says):
+        memory.push(ONES, labels, ids)
+    assert len(memory) == 0
+
+
+@pytest.mark.parametrize("name", ["labels", "ids"])
+def test_integers_beyond_63_bits_are_refused(name: str) -> None:
+    """Stored as int64 they would wrap, and no longer equal themselves in the next batch."""
+    big = torch.from_numpy(np.array([0, 2**63, 2**64 - 1], dtype=np.uint64))
+    memory = CrossBatchMemory(4, 2)
+    given = {"labels": SMALL, "ids": SMALL} | {name: big}
+    with pytest.raises(
+        ValueError, match=f"{name} must be below 2\\^63, got 9223372036854775808 in"
+    ):
+        memory.push(ONES, **given)
+    fits = torch.from_numpy(np.array([0, 2**63 - 1, 7], dtype=np.uint64))
+    memory.push(ONES, **(given | {name: fits}))
+    stored = memory.reference()[1 if name == "labels" else 2]
+    assert stored.tolist() == [0, 2**63 - 1, 7]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "kept", "value", "says"),
+    [
+        (
+            torch.float64,
+            torch.float32,
+            1e39,
+            r"1e\+39 in row 1 of 3, more than torch.float32 holds",
+        ),
+        (torch.float32, torch.float16, -1e5, "-100000 in row 1 of 3, more than torch.float16 hold"),
+    ],
+)
+def test_what_would_be_stored_as_infinity_is_refused(
+    dtype: torch.dtype, kept: torch.dtype, value: float, says: str
+) -> None:
+    memory = CrossBatchMemory(4, 2).to(kept)
+    x = ONES.to(dtype)
+    x[1, 0] = value
+    with pytest.raises(ValueError, match=f"embeddings hold {says}"):
+        memory.push(x, SMALL)
+    assert len(memory) == 0
+    memory.to(dtype).push(x, SMALL)
+    assert memory.reference()[0].equal(x)
+
+
+@pytest.mark.parametrize(
+    ("ids", "error", "says"),
+    [
+        ([0, 1, 2], TypeError, "integer ids as a tensor, got list"),
+        (SMALL[:2], ValueError, r"3 embeddings came with ids of \(2,\)"),
+        (SMALL.float(), TypeError, "got torch.float32"),
+        (SMALL - 1, ValueError, "ids must be 0 or above, got -1 in row 0 of 3"),
+    ],
+)
+def test_drift_asks_for_the_ids_that_are_stored(
+    ids: Any, error: type[Exception], says: str
+) -> None:
+    memory = CrossBatchMemory(4, 2)
+    for _ in range(2):  # empty, and filled without ids, below zero therefore
+        with pytest.raises(error, match=says):
+            memory.drift(ONES, ids)
+        memory.push(ONES, SMALL)
+
+
+def test_a_state_of_another_size_is_refused_whole() -> None:
+    filled, other = CrossBatchMemory(5, 3), CrossBatchMemory(4, 2)
+    filled.push(torch.ones(7, 3), torch.arange(7))
+    with pytest.raises(
+        RuntimeError, match=r"of 5 embeddings of dimension 3, this memory keeps 4 of 2"
+    ):
+        other.load_state_dict(filled.state_dict())
+    assert other.pushed == 0
+    assert len(other.reference()[0]) == 0
+    around = nn.ModuleList([CrossBatchMemory(4, 2)])
+    with pytest.raises(RuntimeError, match="of 5 embeddings of dimension 3"):
+        around.load_state_dict(nn.ModuleList([filled]).state_dict())
 
 
 @pytest.mark.parametrize(("size", "dim", "warmup"), [(0, 2, 0), (2, 0, 0), (2, 2, -1)])
