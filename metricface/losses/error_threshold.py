@@ -42,5 +42,5 @@ def least_error_threshold(genuine: Tensor, impostor: Tensor) -> Tensor:
     gain = gain.masked_fill(~last, torch.iinfo(torch.int64).min)
     best, place = gain.max(0)
     following = distance[(place + 1).clamp_max(len(distance) - 1)]
-    midway = (distance[place] + following) / 2
+    midway = distance[place] / 2 + following / 2  # their sum may be beyond float32
     return torch.where(best > 0, midway, distance[0])  # better to accept none at all

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -39,7 +40,8 @@ class VerificationSignal(EmbeddingLoss):
     The margin is not trained. In training mode the distances of recent pairs are kept, and after
     every ``refresh_every`` pairs the margin becomes the threshold that verifies them with least
     error (:func:`~metricface.losses.error_threshold.least_error_threshold`). Margin and window
-    are in ``state_dict``; a refresh counts from the next batch on.
+    are in ``state_dict``; a refresh counts from the next batch on. Features so long that the
+    margin would be infinite are an error.
 
     Args:
         signal: ``"l2"``, ``"l1"`` or ``"cosine"``.
@@ -180,6 +182,12 @@ class VerificationSignal(EmbeddingLoss):
             return
         same, other = self.genuine.values, self.impostor.values
         if len(same) and len(other):
+            threshold = least_error_threshold(same, other)
+            if not math.isfinite(float(threshold)):
+                raise ValueError(
+                    f"the margin would become {float(threshold)}: distances between recent "
+                    "features are beyond float32; normalize=True keeps them within 2"
+                )
             # A new tensor: the backward pass of this batch still needs the old margin.
-            self.margin = least_error_threshold(same, other)
+            self.margin = threshold
             self._since_refresh = 0

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -258,6 +259,37 @@ def test_training_separates_the_pairs() -> None:
     d = loss.verification.distance.pairwise(x.detach())
     same = LABELS[:, None] == LABELS
     assert d[same].max() < loss.verification.margin < d[~same].min()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    "form",
+    [{}, {"squared_margin": True}, {"signal": "l1"}, {"normalize": True}],
+    ids=str,
+)
+@pytest.mark.parametrize("length", [1e18, 1e20, 1e38])
+def test_features_of_any_length_leave_the_margin_finite(
+    form: dict[str, Any], dtype: torch.dtype, length: float
+) -> None:
+    """Either it is the right one or an error says why there is none: infinite it would hide."""
+    signal = VerificationSignal(**form, refresh_every=1)
+    for batch in (X * length, X, X * length):
+        with suppress(ValueError):
+            signal(batch.to(dtype), LABELS)
+        assert signal.margin.isfinite()
+
+
+def test_a_margin_beyond_float32_is_an_error() -> None:
+    signal = VerificationSignal(squared_margin=True, refresh_every=1)
+    with pytest.raises(ValueError, match=r"margin would become inf: .*normalize=True"):
+        signal(X * 1e20, LABELS)
+    assert signal.margin == 1.0
+
+
+def test_the_middle_of_two_large_distances_is_between_them() -> None:
+    threshold = least_error_threshold(torch.tensor([3.0e38]), torch.tensor([3.2e38]))
+    assert threshold.isfinite()
+    assert 3.0e38 < threshold < 3.2e38
 
 
 @pytest.mark.parametrize(
