@@ -37,7 +37,8 @@ class MarginLoss(EmbeddingLoss):
         num_classes: one β for each class, that of the anchor; labels are then class numbers,
             and needed with indices too. None for one β in all.
         learn_beta: train β; else it is a buffer.
-        nu: ν, weight of the sum of β; presses the boundary down, and all distances with it.
+        nu: ν, weight of the sum of β; presses the boundary down, and all distances with it. A
+            boundary that is not learned has none.
         distance: Euclidean of unit vectors by default.
         reduction: ``"nonzero"`` is the paper's; ``"none"`` gives all terms, positives first and
             without ν.
@@ -76,6 +77,11 @@ class MarginLoss(EmbeddingLoss):
         )
         self.margin = zero_or_above("margin", margin)
         self.nu = zero_or_above("nu", nu)
+        if nu and not learn_beta:
+            raise ValueError(
+                f"nu presses a learned beta down, got nu={nu} with learn_beta=False, where it "
+                "would only add a constant to the loss"
+            )
         self.initial_beta = above_zero("beta", beta)
         self.num_classes = as_count_or_none("num_classes", num_classes)
         shape = () if self.num_classes is None else (self.num_classes,)

@@ -163,6 +163,7 @@ def test_boundaries_of_classes_need_class_numbers() -> None:
         ({"beta": 0.0}, "beta must be above 0 and finite, got 0.0"),
         ({"nu": float("inf")}, "nu must be 0 or above and finite, got inf"),
         ({"num_classes": 0}, "at least 1 or None, got 0"),
+        ({"nu": 0.1, "learn_beta": False}, "nu presses a learned beta down, got nu=0.1 with"),
         ({"distance": Cosine(), "reduction": "average"}, "got 'average'"),
     ],
 )
