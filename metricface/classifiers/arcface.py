@@ -67,8 +67,8 @@ def arcface_target(cosine: Tensor, margin: float, *, easy: bool = False) -> Tens
     True          up to ``θ = π/2``                     ``cos θ``
     ============  ====================================  =====================
 
-    The first jumps at the switch from −1 down to ``−cos m − m sin m``, as the official code does
-    (−1.117 at m = 0.5); the second jumps up from ``−sin m`` to 0.
+    The first jumps at the switch from −1 down to ``−cos m − m sin m`` (−1.117 at m = 0.5), as
+    older revisions of the official code did; the second jumps up from ``−sin m`` to 0.
 
     Args:
         cosine: between −1 and 1, any shape.
@@ -82,7 +82,8 @@ def arcface_target(cosine: Tensor, margin: float, *, easy: bool = False) -> Tens
         >>> arcface_target(torch.tensor([1.0, -1.0]), math.pi / 3)
         tensor([ 0.5000, -1.9069])
 
-    Reference: Deng et al., "ArcFace", CVPR 2019, eq. 3; the official code for what is beyond.
+    Reference: Deng et al., "ArcFace", CVPR 2019, eq. 3; older revisions of the
+    official code for what is beyond.
     """
     turned = cosine * math.cos(margin) - sine(cosine) * math.sin(margin)
     if easy:

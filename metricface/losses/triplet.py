@@ -42,7 +42,9 @@ class TripletLoss(EmbeddingLoss):
         reduction: ``"mean"`` over all triplets, ``"nonzero"`` over the active ones, ``"sum"``,
             or ``"none"``.
         swap: measure the negative from the positive where it is nearer to it than to the
-            anchor: ``min(D(a,n), D(p,n))``.
+            anchor: ``min(D(a,n), D(p,n))``. Both are references where others than the batch
+            were given; pytorch-metric-learning's ``swap`` then takes row p of the *batch*, some
+            other sample.
         miner: picks triplets where a call brings none.
 
     Raises:
