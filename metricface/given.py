@@ -141,5 +141,20 @@ def as_share(name: str, value: object) -> float:
     return number
 
 
+def as_pair(name: str, value: object) -> tuple[object, object]:
+    """Two settings in one, lower and upper end.
+
+    Example:
+        >>> as_pair("positive_rank", 3)
+        Traceback (most recent call last):
+        ...
+        TypeError: positive_rank must be a pair (lo, hi), got 3
+    """
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise TypeError(f"{name} must be a pair (lo, hi), got {arrived(value)}")
+    low, high = value
+    return low, high
+
+
 def _in_float32(number: float) -> float:
     return float(torch.tensor(number, dtype=torch.float32))

@@ -148,7 +148,14 @@ def label_array(labels: Labels, name: str = "labels") -> npt.NDArray[Any]:
         >>> label_array(["anna", "ben"]).tolist()
         ['anna', 'ben']
     """
+    if labels is None:
+        raise TypeError(f"{name} must be integers or strings, got None")
     if isinstance(labels, list | tuple):
+        if labels and all(isinstance(each, Tensor) and each.ndim for each in labels):
+            raise TypeError(
+                f"{name} must be integers or strings, got {len(labels)} tensors; "
+                "mined indices come after the labels"
+            )
         array = np.array(labels, dtype=object)
         if array.size == 0:
             array = array.astype(np.int64)

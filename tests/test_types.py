@@ -109,6 +109,12 @@ def test_integers_beyond_64_bits_stay_exact() -> None:
     [
         ([1, "a"], TypeError, "got int, str"),
         ([1.5], TypeError, "got float"),
+        (None, TypeError, "labels must be integers or strings, got None"),
+        (
+            Triplets(*(torch.tensor([0, 1]),) * 3),
+            TypeError,
+            "got 3 tensors; mined indices come after the labels",
+        ),
         (torch.rand(3), TypeError, "float32"),
         (torch.zeros(2, 2, dtype=torch.int64), ValueError, r"shape \(2, 2\)"),
         (pd.Series([1.0, None]), TypeError, "float64"),

@@ -8,7 +8,7 @@ from torch import Tensor, distributed
 from metricface.classifiers.bounds import check_cosine_margin
 from metricface.classifiers.classifier import Classifier, ClassifierReduction, softplus
 from metricface.classifiers.target_and_rest import target_and_rest
-from metricface.given import above_zero, as_number, as_share
+from metricface.given import above_zero, as_number, as_pair, as_share
 from metricface.types import Labels
 
 
@@ -71,7 +71,8 @@ class GBCosFace(Classifier):
         check_cosine_margin(2 * self.margin, self.num_classes, self.dim, name="twice the margin")
         self.alpha = as_share("alpha", alpha)
         self.gamma = as_share("gamma", gamma)
-        low, high = (as_number("boundary_range", bound) for bound in boundary_range)
+        ends = as_pair("boundary_range", boundary_range)
+        low, high = (as_number("each of boundary_range", end) for end in ends)
         if not low <= high:
             raise ValueError(f"boundary_range must rise, got {boundary_range}")
         self.boundary_range = low, high

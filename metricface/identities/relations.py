@@ -23,7 +23,9 @@ class Mask:
         mask = torch.as_tensor(labels)
         if mask.dtype != torch.bool:
             column = mask.shape[1:] == (1,)
-            advice = "of a column of labels take labels.squeeze(1)" if column else "labels.bool()"
+            advice = "of a column of labels take labels.squeeze(1)"
+            if not column:
+                advice = "of such a matrix take labels.bool(), of one-hot labels labels.argmax(1)"
             raise TypeError(
                 f"a match matrix must be boolean, got {mask.dtype} of {tuple(mask.shape)}: {advice}"
             )

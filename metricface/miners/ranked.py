@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from metricface.distances import Distance
-from metricface.given import above_zero, arrived, as_count
+from metricface.given import above_zero, as_count, as_pair
 from metricface.identities import MatchBlock
 from metricface.miners.draws import Draws, random_unit
 from metricface.miners.miner import Miner
@@ -130,9 +130,7 @@ def _in_units(hardness: Tensor, temperature: float) -> Tensor:
 
 def _as_ranks(name: str, ranks: object) -> tuple[int, int]:
     """A half-open range of ranks, checked."""
-    if not isinstance(ranks, tuple | list) or len(ranks) != 2:
-        raise TypeError(f"{name} must be a pair (lo, hi), got {arrived(ranks)}")
-    lo, hi = (as_count(f"lo and hi of {name}", rank, least=0) for rank in ranks)
+    lo, hi = (as_count(f"each of {name}", rank, least=0) for rank in as_pair(name, ranks))
     if not lo < hi:
         raise ValueError(f"{name} must be 0 <= lo < hi, got ({lo}, {hi})")
     return lo, hi

@@ -128,6 +128,18 @@ def test_a_margin_on_the_multiple_must_be_whole_and_of_use() -> None:
         assert loss.isfinite()
 
 
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (0.5, r"boundary_range must be a pair \(lo, hi\), got 0.5"),
+        (("a", "b"), "each of boundary_range must be a number, got the string 'a'"),
+    ],
+)
+def test_a_boundary_has_two_ends(given: Any, says: str) -> None:
+    with pytest.raises(TypeError, match=says):
+        GBCosFace(10, 4, boundary_range=given)
+
+
 @pytest.mark.parametrize("kind", [ArcFace, CosFace, NormFace, GBCosFace, CombinedMargin])
 def test_a_head_on_cosines_needs_a_scale(kind: Callable[..., Any]) -> None:
     """None would leave embeddings their length, which is another loss."""

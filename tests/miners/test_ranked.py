@@ -91,3 +91,17 @@ def test_near_zero_temperature_the_hardest_is_drawn(temperature: float, length: 
 def test_bad_settings_are_described(keywords: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         RankedMiner(**keywords)
+
+
+@pytest.mark.parametrize(
+    ("ranks", "says"),
+    [
+        (3, r"positive_rank must be a pair \(lo, hi\), got 3"),
+        ((0, 1, 2), r"a pair \(lo, hi\), got tuple"),
+        ("01", r"a pair \(lo, hi\), got the string '01'"),
+        ((0, 0.5), "each of positive_rank must be an integer of at least 0, got 0.5"),
+    ],
+)
+def test_what_is_no_range_of_ranks_is_described(ranks: Any, says: str) -> None:
+    with pytest.raises(TypeError, match=says):
+        RankedMiner(ranks)
