@@ -110,7 +110,23 @@ def check_embeddings(
         raise ValueError(f"{names[0]} are on {embeddings.device}, {names[1]} on {ref_emb.device}")
 
 
-def _check_one(embeddings: Tensor, name: str, *, squared: bool) -> None:
+def check_matrix(embeddings: Tensor, name: str) -> None:
+    """Raise unless this is a dense matrix of floating point numbers, whatever they are.
+
+    Args:
+        embeddings: ``[B, D]``.
+        name: what to call it in an error.
+
+    Raises:
+        TypeError: not a floating-point tensor; a sparse or nested one.
+        ValueError: not a matrix; no values (the meta device).
+
+    Example:
+        >>> check_matrix(torch.zeros(3), "gallery")
+        Traceback (most recent call last):
+        ...
+        ValueError: gallery must have shape [rows, dim], got (3,)
+    """
     if not isinstance(embeddings, Tensor):
         raise TypeError(f"{name} must be a tensor, got {type(embeddings).__name__}")
     if embeddings.is_nested or embeddings.layout != torch.strided:
@@ -123,6 +139,10 @@ def _check_one(embeddings: Tensor, name: str, *, squared: bool) -> None:
         raise ValueError(f"{name} must have shape [rows, dim], got {tuple(embeddings.shape)}")
     if embeddings.is_meta:
         raise ValueError(f"{name} must hold values, got a tensor on the meta device")
+
+
+def _check_one(embeddings: Tensor, name: str, *, squared: bool) -> None:
+    check_matrix(embeddings, name)
     if not _finite_check or torch.compiler.is_compiling():
         return
     # One number tells: all together are finite and short, unless a row is not.

@@ -7,6 +7,10 @@ import os
 import torch
 from hypothesis import settings
 
+from tests.shaking import pytest_addoption, pytest_collection_modifyitems, pytest_configure
+
+__all__ = ["pytest_addoption", "pytest_collection_modifyitems", "pytest_configure"]
+
 # The runner uses a process for each core; more threads would only wait for one another.
 torch.set_num_threads(1)
 

@@ -12,6 +12,7 @@ from metricface.diagnostics.collapse import CollapseWatch
 from metricface.diagnostics.logs import Log
 from metricface.diagnostics.measured_step import MeasuredStep
 from metricface.distances import Distance, SquaredEuclidean
+from metricface.distances.given import check_distance
 from metricface.types import Pairs, Triplets
 
 
@@ -78,7 +79,7 @@ class BatchMonitor:
         if (margin != "soft" and not margin > 0) or not tolerance > 0:
             raise ValueError(f"margin and tolerance must be above 0, got {margin}, {tolerance}")
         self.margin, self.every = margin, every
-        self.distance = SquaredEuclidean() if distance is None else distance
+        self.distance = SquaredEuclidean() if distance is None else check_distance(distance)
         #: The latest reason why ``collapse`` is 1, or None.
         self.explanation: str | None = None
         self.step = 0

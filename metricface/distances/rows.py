@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from metricface.distances.distance import Distance, centre
+from metricface.distances.given import check_distance
 from metricface.distances.product import any_equal, are_codes, in_exact_parts, row_keys
-from metricface.embeddings import check_lengths, first_bad_row
+from metricface.embeddings import check_lengths, check_matrix, first_bad_row
 from metricface.types import Embeddings
 
 _AT_ONCE = 1 << 16  # rows looked at together
@@ -56,7 +57,7 @@ class Rows:
     ) -> None:
         self._source = _checked_source(embeddings, name)
         self._order: Tensor | None = None
-        self._distance, self._name = distance, name
+        self._distance, self._name = check_distance(distance), name
         nothing = self.raw(slice(0, 0))
         self.device, self.dim = nothing.device, nothing.shape[1]
         self._own_dtype = torch.promote_types(nothing.dtype, torch.float32)
@@ -203,15 +204,12 @@ class _Compared:
 def _checked_source(embeddings: Embeddings, name: str) -> Embeddings:
     """What rows are read from, or an error that says what arrived."""
     if isinstance(embeddings, Tensor):
-        source: Embeddings = embeddings.detach()
-        floating = embeddings.is_floating_point()
-    elif isinstance(embeddings, np.ndarray):
-        source = embeddings
-        floating = embeddings.dtype.kind == "f" and embeddings.dtype.itemsize <= 8
-    else:
+        check_matrix(embeddings, name)
+        return embeddings.detach()
+    if not isinstance(embeddings, np.ndarray):
         raise TypeError(f"{name} must be a tensor or array, got {type(embeddings).__name__}")
-    if not floating:
-        raise TypeError(f"{name} must be floating point, got {embeddings.dtype}")
+    if embeddings.dtype.kind != "f" or embeddings.dtype.itemsize > 8:
+        raise TypeError(f"{name} must be floating point of at most 64 bits, got {embeddings.dtype}")
     if embeddings.ndim != 2:
-        raise ValueError(f"{name} must have shape [rows, dim], got {tuple(embeddings.shape)}")
-    return source
+        raise ValueError(f"{name} must have shape [rows, dim], got {embeddings.shape}")
+    return embeddings

@@ -12,6 +12,7 @@ import torch
 from scipy.sparse import csr_matrix
 
 from metricface.distances import Distance
+from metricface.distances.given import check_distance
 from metricface.distances.rows import Rows
 from metricface.distances.tiles import WIDTH, squared_tiles
 from metricface.evaluation.embeddings import DISTANCE, embedding_matrix
@@ -103,6 +104,7 @@ def clustering(
         raise ValueError(f"threshold must be at least 0, got {threshold}")
     if clusters is not None and method != "kmeans":
         raise ValueError(f"clusters is for method='kmeans', got method={method!r}")
+    distance = check_distance(distance)
     cluster: Any = _sklearn("cluster")
     x = embedding_matrix(embeddings)
     known = label_array(labels)

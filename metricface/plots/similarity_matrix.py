@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metricface.distances import Distance, SquaredEuclidean
+from metricface.distances.given import check_distance
 from metricface.evaluation.embeddings import embedding_matrix
 from metricface.plots.palette import INK, axes_or_new
 from metricface.types import Embeddings, Labels, label_array
@@ -58,7 +59,7 @@ def similarity_matrix(
         )
     identities, of = np.unique(names, return_inverse=True)
     order = np.argsort(of, kind="stable")
-    measure = SquaredEuclidean() if distance is None else distance
+    measure = SquaredEuclidean() if distance is None else check_distance(distance)
     square = measure.pairwise(x[order.tolist()]).cpu().numpy()
     given = ax
     ax = axes_or_new(ax, width=5.6, height=4.8)

@@ -1,0 +1,114 @@
+"""What another processor would do: products that round otherwise, other threads, other blocks.
+
+``pytest --shake SEED`` perturbs every matrix product under a distance, entry by entry, by a few
+units in the last place. ``pytest --vary SEED`` takes another number of threads and other sizes of
+blocks and tiles. Everything must hold under both: what fails is decided by rounding.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import pytest
+import torch
+from torch import Tensor
+
+from metricface.distances import distance, tiles
+from metricface.distances import product as products
+from metricface.miners import Miner
+
+Product: TypeAlias = "Callable[[Tensor, Tensor], Tensor]"
+
+_UNITS = 4  # in the last place of ‖q‖² + ‖r‖²
+_MANTISSA = {torch.float32: 24, torch.float64: 53}
+
+
+def shake(seed: int) -> None:
+    """Perturb every inexact product from now on, the same product always in the same way."""
+    plain: Product = products.squared_distances
+    multiplied = tiles.multiplied
+
+    def squared_distances(query: Tensor, reference: Tensor) -> Tensor:
+        squared = plain(query, reference)
+        if query.ndim == 3 or is_exact(query, reference):
+            return squared
+        own, other = ((side.detach() ** 2).sum(1) for side in (query, reference))
+        return (squared + noise(squared.detach(), own[:, None] + other, seed)).clamp_min(0)
+
+    def shaken_tile(left: Tensor, right: Tensor, out: Tensor) -> Tensor:
+        tile = multiplied(left, right, out)
+        # Of [−2q, 1, ‖q‖²] and [r, ‖r‖², 1] the last columns hold the squared lengths.
+        if is_exact(left[:, :-2] / 2, right[:-2].T):
+            return tile
+        return tile.add_(noise(tile, left[:, -1:].abs() + right[-2], seed))
+
+    for module in (distance, tiles):
+        vars(module)["squared_distances"] = squared_distances
+    tiles.multiplied = shaken_tile
+
+
+def noise(values: Tensor, scale: Tensor, seed: int) -> Tensor:
+    """Some units in the last place of the scale, by value and by place."""
+    bits = values.contiguous().view(torch.int64 if values.dtype == torch.float64 else torch.int32)
+    row, column = (torch.arange(count) for count in values.shape)
+    mixed = (bits.long() + 7919 * row[:, None] + 104_729 * column + seed) * 0x1E3779B97F4A7C15
+    mixed = (mixed ^ (mixed >> 29)) * 0x3F58476D1CE4E5B9
+    units = (mixed >> 32) % (2 * _UNITS + 1) - _UNITS
+    return units.to(scale) * scale * torch.finfo(scale.dtype).eps
+
+
+def is_exact(x: Tensor, y: Tensor) -> bool:
+    """Whether every sum of products of their entries is a number of their dtype.
+
+    Then every processor finds the same, in whatever order it sums.
+    """
+    both = torch.cat([x.detach().flatten(), y.detach().flatten()]).double()
+    grains = [grain for grain in range(-3, 12) if is_whole(both * 2.0**grain)]
+    if not grains or not len(both):
+        return not len(both)
+    largest = float(both.abs().amax()) * 2.0 ** min(grains)
+    return 4 * x.shape[1] * largest**2 < 2.0 ** _MANTISSA[x.dtype]
+
+
+def is_whole(values: Tensor) -> bool:
+    return bool((values == values.round()).all())
+
+
+def vary(seed: int) -> None:
+    """Other threads, blocks and tiles from now on, drawn anew for each."""
+    numbers = random.Random(seed)
+    torch.set_num_threads(numbers.choice([1, 2, 3]))
+    rows: Callable[..., int] = Miner._block_rows
+
+    def block_rows(self: Any, *arguments: Any) -> int:
+        return min(rows(self, *arguments), numbers.randint(1, 40))
+
+    setattr(Miner, "_block_rows", block_rows)  # noqa: B010  (its type is another)
+    tiles.WIDTH = numbers.choice([32, 96, 700, 4096])
+    tiles._AREA = numbers.choice([1, 3, 50]) * tiles.WIDTH
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("metricface")
+    group.addoption("--shake", type=int, metavar="SEED", help="perturb every matrix product")
+    group.addoption("--vary", type=int, metavar="SEED", help="other threads, blocks and tiles")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What measures memory would measure the noise as well."""
+    if config.getoption("--shake") is not None:
+        skipped = pytest.mark.skip(reason="measures memory")
+        for item in items:
+            if "memory" in item.name or "bounded_memory" in item.nodeid:
+                item.add_marker(skipped)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    seed = config.getoption("--shake")
+    if seed is not None:
+        shake(seed)
+    seed = config.getoption("--vary")
+    if seed is not None:
+        vary(seed)
