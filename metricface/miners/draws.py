@@ -16,6 +16,8 @@ class Draws(nn.Module):
     A miner asks for number ``slot`` of anchor ``a``; the same question has the same answer
     whatever the block size, the device, or other users of random numbers did. The state is two
     integers, kept in ``state_dict``: a resumed run draws what the uninterrupted one would have.
+    What has drawn cannot be computed again within ``torch.utils.checkpoint``: see
+    :func:`random_words`.
 
     Args:
         seed: any integer of up to 64 bits.
@@ -40,8 +42,8 @@ class Draws(nn.Module):
         self.calls = 0
 
     def next_key(self) -> int:
-        """A fresh 64-bit key for one call of a miner."""
-        self.calls += 1
+        """A fresh 64-bit key for one call of a miner; within a backward pass the last one."""
+        self.calls += not _in_backward()
         mixed = _mix_word((self.seed * _ANCHOR_STRIDE + _SLOT_STRIDE) & _WORD)
         return _mix_word((mixed + self.calls * _SLOT_STRIDE) & _WORD)
 
@@ -61,10 +63,22 @@ class Draws(nn.Module):
 def random_words(key: int, anchor: Tensor, slot: Tensor) -> Tensor:
     """Random 64-bit words for (anchor, slot), broadcast against each other, int64.
 
+    Raises:
+        RuntimeError: within a backward pass. ``torch.utils.checkpoint`` computes there again
+            what the forward pass has computed, and it does not say which of the calls it
+            repeats: with another key the gradient would be that of other triplets.
+
     Example:
         >>> random_words(1, torch.arange(3)[:, None], torch.arange(2)).shape
         torch.Size([3, 2])
     """
+    if _in_backward():
+        raise RuntimeError(
+            "a miner was to draw within a backward pass, as torch.utils.checkpoint makes it do "
+            "when it computes a part of the forward pass again: it would draw other triplets "
+            "and give a wrong gradient; checkpoint the network alone, and call the miner "
+            "outside of what is checkpointed"
+        )
     z = anchor * _signed(_ANCHOR_STRIDE) + slot * _signed(_SLOT_STRIDE) + _signed(key)
     z = (z ^ _shift(z, 30)) * _signed(0xBF58476D1CE4E5B9)
     z = (z ^ _shift(z, 27)) * _signed(0x94D049BB133111EB)
@@ -91,6 +105,11 @@ def random_unit(key: int, anchor: Tensor, slot: Tensor, dtype: torch.dtype) -> T
     """
     bits = 24 if dtype == torch.float32 else 53
     return _shift(random_words(key, anchor, slot), 64 - bits).to(dtype) * 2.0**-bits
+
+
+def _in_backward() -> bool:
+    """Whether a backward pass runs on this thread: torch has no public name for the question."""
+    return torch._C._current_graph_task_id() != -1
 
 
 def _shift(z: Tensor, bits: int) -> Tensor:
