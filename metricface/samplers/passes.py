@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from operator import index
 from typing import Any, TypeAlias
 
-import torch.distributed
 from torch.utils.data import Sampler
 
 from metricface.samplers.index import IdentityIndex, Short
+from metricface.samplers.sharing import check_shared_once, process_of
 from metricface.samplers.shuffles import Ints
 from metricface.types import Labels
 
@@ -58,7 +58,8 @@ class IdentitySampler(Sampler[list[int]], ABC):
         if not 0 <= seed < 1 << 63:
             raise ValueError(f"seed must be in [0, 2**63), got {seed}")
         self.p, self.k, self.seed, self.short = p, k, seed, short
-        self.rank, self.world_size = _process(rank, world_size)
+        self._told = rank is not None  # else asked torch.distributed
+        self.rank, self.world_size = process_of(rank, world_size)
         self.width = p * self.world_size  # identities in the batch of all processes together
         self._index = IdentityIndex(labels, k, short)
         if len(self._index) < self.width:
@@ -90,6 +91,7 @@ class IdentitySampler(Sampler[list[int]], ABC):
 
     def __iter__(self) -> Iterator[list[int]]:
         """The batches of the next epoch, or what is left of it after a resume."""
+        check_shared_once(self, told=self._told)
         if self._pass is not None:
             self._start = (self._pass.epoch + 1, 0)
         # taken at the first batch, not before: a DataLoader may ask for an iterator in vain
@@ -173,16 +175,3 @@ class IdentitySampler(Sampler[list[int]], ABC):
         return (
             (self._pass.epoch + 1, 0) if self._pass.ended else (self._pass.epoch, self._pass.done)
         )
-
-
-def _process(rank: int | None, world_size: int | None) -> tuple[int, int]:
-    """Rank and number of processes: as given, else from torch.distributed, else 0 of 1."""
-    if (rank is None) != (world_size is None):
-        raise ValueError(f"give both rank and world_size or none, got {rank} and {world_size}")
-    if rank is None or world_size is None:
-        if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-            return 0, 1
-        return torch.distributed.get_rank(), torch.distributed.get_world_size()
-    if world_size < 1 or not 0 <= rank < world_size:
-        raise ValueError(f"rank must be in [0, world_size), got {rank} of {world_size}")
-    return rank, world_size
