@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from torch.utils.data import Sampler
 
 from metricface.samplers.index import IdentityIndex, Short
-from metricface.samplers.sharing import check_shared_once, process_of
+from metricface.samplers.sharing import accelerate_loader, check_shared_once, process_of
 from metricface.samplers.shuffles import Ints
 from metricface.types import Labels
 
@@ -110,12 +110,18 @@ class IdentitySampler(Sampler[list[int]], ABC):
         this every epoch resumes where it was.
 
         Raises:
-            ValueError: a negative epoch.
+            ValueError: a negative epoch; Accelerate, which counts the passes of its loader from 0,
+                would leave the place that was loaded.
         """
         if epoch < 0:
             raise ValueError(f"epoch must not be negative, got {epoch}")
         if self._pass is None and self._start[0] == epoch:
             return
+        if self._pass is None and accelerate_loader(self) is not None:
+            raise ValueError(
+                f"the sampler stands in epoch {self._start[0]}, but Accelerate's loader begins "
+                f"with epoch {epoch}; call the loader's set_epoch({self._start[0]}) first"
+            )
         self._pass, self._start = None, (epoch, 0)
 
     def state_dict(self, done: int | None = None) -> dict[str, Any]:
@@ -123,14 +129,19 @@ class IdentitySampler(Sampler[list[int]], ABC):
 
         Args:
             done: batches of this pass the training loop has finished. A plain ``DataLoader``
-                with worker processes asks for batches ahead of the loop, so the loop has to
-                say; without workers, or with torchdata's ``StatefulDataLoader``, leave it out.
+                with worker processes and a loader prepared by Accelerate ask for batches ahead
+                of the loop, so the loop has to say; without either, with torchdata's
+                ``StatefulDataLoader``, and between two passes, leave it out. Where Accelerate
+                shares the batches out, those of all processes count.
 
         Raises:
-            ValueError: more batches than the pass has.
+            ValueError: more batches than the pass has; no ``done`` in the midst of a pass of
+                Accelerate. Workers cannot be told: there it is the caller's to give it.
         """
         epoch, batch = self._position()
-        if done is not None:
+        if done is None:
+            self._check_known()
+        else:
             epoch, first = (self._pass.epoch, self._pass.first) if self._pass else (epoch, batch)
             if not 0 <= done <= len(self) - first:
                 raise ValueError(f"done must be in [0, {len(self) - first}], got {done}")
@@ -167,6 +178,18 @@ class IdentitySampler(Sampler[list[int]], ABC):
             "seed": self.seed,
             "labels": self._index.fingerprint(),
         }
+
+    def _check_known(self) -> None:
+        """Refuse to tell the place while Accelerate is ahead of the loop, one batch or more."""
+        loader = accelerate_loader(self) if self._pass is not None else None
+        # a StatefulDataLoader within asks before every batch, and keeps the answer for later
+        if loader is None or loader.end_of_dataloader or loader.use_stateful_dataloader:
+            return
+        raise ValueError(
+            "Accelerate asks for batches ahead of the training loop, so the sampler cannot tell "
+            "how many of them are finished: save its state between two epochs, or pass done=, "
+            "the batches that all processes together have finished in this one"
+        )
 
     def _position(self) -> tuple[int, int]:
         """Epoch and batch that come next."""

@@ -69,7 +69,9 @@ class Accelerate:
         return PreparedLoader(self, sampler, stateful=stateful)
 
 
-def pretend(patch: pytest.MonkeyPatch, num_processes: int = 1, process_index: int = 0) -> Accelerate:
+def pretend(
+    patch: pytest.MonkeyPatch, num_processes: int = 1, process_index: int = 0
+) -> Accelerate:
     """Make it look as if the process had imported Accelerate and begun to use it."""
     state, module = Accelerate(num_processes, process_index), ModuleType("accelerate.state")
     vars(module).update(GradientState=lambda: state, PartialState=lambda: state)

@@ -14,6 +14,7 @@ from torchdata.stateful_dataloader import StatefulDataLoader
 
 from metricface.samplers import IdentitySampler, PKSampler
 from tests.samplers.cases import NAMES, SAMPLERS
+from tests.samplers.standins import pretend
 
 EPOCHS = 3
 # torchdata calls a function of torch that has since been deprecated
@@ -174,3 +175,46 @@ def test_places_outside_an_epoch_are_refused() -> None:
         sampler.set_epoch(-1)
     with pytest.raises(ValueError, match=r"done must be in \[0, 5\], got 6"):
         sampler.state_dict(done=6)
+
+
+@pytest.mark.parametrize("kind", SAMPLERS)
+def test_a_place_is_not_told_while_accelerate_is_ahead_of_the_loop(
+    monkeypatch: Any, kind: str
+) -> None:
+    expected = epochs_of(SAMPLERS[kind](0))
+    sampler, accelerate = SAMPLERS[kind](0), pretend(monkeypatch)
+    loader = accelerate.prepare(sampler)
+    assert sampler.state_dict()["epoch"] == 0  # before it begins
+    for step, batch in enumerate(loader, 1):
+        assert batch == expected[0][step - 1]
+        resumed = SAMPLERS[kind](0)
+        resumed.load_state_dict(sampler.state_dict(done=step))
+        assert list(resumed) == expected[0][step:]
+        if step < len(sampler):
+            with pytest.raises(ValueError, match=r"ahead of the training loop.*pass done="):
+                sampler.state_dict()
+    assert sampler.state_dict()["epoch"] == 1
+    assert list(loader) == expected[1]
+
+
+def test_a_stateful_loader_of_accelerate_is_told_the_place(monkeypatch: Any) -> None:
+    sampler = PKSampler(NAMES, 4, 3)
+    next(iter(pretend(monkeypatch).prepare(sampler, stateful=True)))
+    assert sampler.state_dict()["batch"] == 2  # it is asked before each batch, and counts itself
+
+
+def test_accelerate_does_not_take_a_loaded_place_away(monkeypatch: Any) -> None:
+    expected = epochs_of(PKSampler(NAMES, 4, 3))
+    stopped = PKSampler(NAMES, 4, 3)
+    stopped.set_epoch(1)
+    next(iter(stopped))
+    resumed, accelerate = PKSampler(NAMES, 4, 3), pretend(monkeypatch)
+    resumed.load_state_dict(stopped.state_dict())
+    loader = accelerate.prepare(resumed)
+    with pytest.raises(ValueError, match=r"in epoch 1, .* epoch 0; call .*set_epoch\(1\)"):
+        list(loader)
+    loader.set_epoch(1)
+    assert list(loader) == expected[1][1:]
+    assert list(loader) == expected[2]
+    loader.set_epoch(0)  # anybody else may go anywhere
+    assert list(loader) == expected[0]
