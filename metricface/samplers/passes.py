@@ -70,6 +70,7 @@ class IdentitySampler(Sampler[list[int]], ABC):
             )
         self._pass: _Pass | None = None
         self._start = (0, 0)
+        self._chosen = False  # whether the caller has said where the next pass begins
 
     @abstractmethod
     def __len__(self) -> int:
@@ -89,8 +90,18 @@ class IdentitySampler(Sampler[list[int]], ABC):
         """Number of the epoch that is under way, or that comes next when none is."""
         return self._position()[0]
 
+    @property
+    def sampler(self) -> IdentitySampler:
+        """Itself: Lightning tells the number of an epoch to the sampler of a batch sampler."""
+        return self
+
     def __iter__(self) -> Iterator[list[int]]:
-        """The batches of the next epoch, or what is left of it after a resume."""
+        """The batches of the next epoch, or what is left of it after a resume.
+
+        Raises:
+            ValueError: Accelerate would share the batches out a second time, or the sampler was
+                made before the processes met and nobody would.
+        """
         check_shared_once(self, told=self._told)
         if self._pass is not None:
             self._start = (self._pass.epoch + 1, 0)
@@ -100,6 +111,7 @@ class IdentitySampler(Sampler[list[int]], ABC):
         for start in range(this.done, len(self), step):
             for batch in plan(start, min(start + step, len(self))).tolist():
                 this.done += 1
+                self._go_on(this)
                 yield batch
         this.ended = True
 
@@ -115,14 +127,15 @@ class IdentitySampler(Sampler[list[int]], ABC):
         """
         if epoch < 0:
             raise ValueError(f"epoch must not be negative, got {epoch}")
-        if self._pass is None and self._start[0] == epoch:
-            return
-        if self._pass is None and accelerate_loader(self) is not None:
+        waits, counted = self._pass is None, accelerate_loader(self) is not None
+        if waits and counted and self._chosen and self._start[0] != epoch:
             raise ValueError(
                 f"the sampler stands in epoch {self._start[0]}, but Accelerate's loader begins "
                 f"with epoch {epoch}; call the loader's set_epoch({self._start[0]}) first"
             )
-        self._pass, self._start = None, (epoch, 0)
+        self._chosen = not counted
+        if not waits or self._start[0] != epoch:
+            self._pass, self._start = None, (epoch, 0)
 
     def state_dict(self, done: int | None = None) -> dict[str, Any]:
         """Where the sampler stands, and the settings under which that has a meaning.
@@ -166,6 +179,7 @@ class IdentitySampler(Sampler[list[int]], ABC):
         if changed:
             raise ValueError(f"the state is of a sampler with {', '.join(changed)}")
         self._pass, self._start = None, (int(state["epoch"]), int(state["batch"]))
+        self._chosen = True
 
     def _settings(self) -> dict[str, Any]:
         """Everything but the place that decides which batches come."""
@@ -178,6 +192,11 @@ class IdentitySampler(Sampler[list[int]], ABC):
             "seed": self.seed,
             "labels": self._index.fingerprint(),
         }
+
+    def _go_on(self, this: _Pass) -> None:
+        """Stay in a pass whose epoch was named while workers had some of its batches already."""
+        if self._pass is None and self._start == (this.epoch, 0):
+            self._pass = this
 
     def _check_known(self) -> None:
         """Refuse to tell the place while Accelerate is ahead of the loop, one batch or more."""

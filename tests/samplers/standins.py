@@ -37,8 +37,8 @@ class PreparedLoader:
 
     def set_epoch(self, epoch: int) -> None:
         self.iteration = epoch
-        if hasattr(self.batch_sampler, "set_epoch"):
-            self.batch_sampler.set_epoch(epoch)
+        inner = getattr(self.batch_sampler, "batch_sampler", self.batch_sampler)
+        inner.sampler.set_epoch(epoch)
 
     def __iter__(self) -> Iterator[list[int]]:
         self.end_of_dataloader = False

@@ -151,6 +151,21 @@ def test_passes_advance_by_themselves_and_set_epoch_goes_anywhere() -> None:
         assert list(sampler) == expected[epoch]
 
 
+def test_naming_the_epoch_under_way_does_not_lose_its_place() -> None:
+    """Lightning names the epoch when workers have already been sent some of its batches."""
+    expected = epochs_of(PKSampler(NAMES, 4, 3))
+    sampler = PKSampler(NAMES, 4, 3)
+    running = iter(sampler)
+    assert [next(running)] == expected[0][:1]
+    sampler.sampler.set_epoch(0)
+    assert [next(running)] == expected[0][1:2]
+    assert (sampler.epoch, sampler.state_dict()["batch"]) == (0, 2)
+    assert sampler.state_dict(done=1)["batch"] == 1
+    sampler.set_epoch(0)
+    assert list(sampler) == expected[0]  # a new pass begins it anew
+    assert list(sampler) == expected[1]
+
+
 def test_a_state_of_other_settings_is_refused() -> None:
     state = PKSampler(NAMES, 4, 3).state_dict()
     with pytest.raises(ValueError, match="with p=4 instead of 5"):
@@ -218,3 +233,14 @@ def test_accelerate_does_not_take_a_loaded_place_away(monkeypatch: Any) -> None:
     assert list(loader) == expected[2]
     loader.set_epoch(0)  # anybody else may go anywhere
     assert list(loader) == expected[0]
+
+
+def test_a_process_that_another_draws_for_is_told_of_every_epoch(monkeypatch: Any) -> None:
+    """With ``dispatch_batches`` only the first process goes through its sampler."""
+    accelerate = pretend(monkeypatch, num_processes=2, process_index=1)
+    idle = PKSampler(NAMES, 4, 3, rank=0, world_size=1)
+    idle.load_state_dict({**idle.state_dict(), "epoch": 3, "batch": 2})
+    accelerate.dataloader_references.append(accelerate.prepare(idle, dispatch=True))
+    for epoch in (3, 4, 5):
+        idle.set_epoch(epoch)
+        assert idle.epoch == epoch
