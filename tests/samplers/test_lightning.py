@@ -1,0 +1,67 @@
+"""Real trainings under Lightning: every batch comes, once, and a resumed run goes on."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from itertools import chain
+from typing import Any
+
+import pytest
+
+from metricface.samplers import PKSampler
+from tests.processes import run
+from tests.samplers.cases import NAMES
+from tests.samplers.test_resume import epochs_of
+
+pytestmark = pytest.mark.skipif(not find_spec("lightning"), reason="needs lightning")
+PROGRAM = "tests.samplers.lightning_program"
+EPOCHS = epochs_of(PKSampler(NAMES, 4, 3))
+EXPECTED = list(chain(*EPOCHS))
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return run(PROGRAM, tmp_path_factory.mktemp("one"), 1)[0]
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    ranks = run(PROGRAM, tmp_path_factory.mktemp("two"), 2)
+    return {trial: [rank[trial] for rank in ranks] for trial in ranks[0]}
+
+
+def test_every_epoch_has_its_batches(one: Any) -> None:
+    assert one["whole"] == EXPECTED
+
+
+@pytest.mark.parametrize(
+    "trial",
+    [
+        "in an epoch",
+        "in an epoch, workers",
+        "in the first epoch, workers",
+        "at its last batch",
+        "between epochs",
+        "between epochs, plain",
+    ],
+)
+def test_a_resumed_run_goes_on(one: Any, trial: str) -> None:
+    assert one[trial] == {"batches": EXPECTED, "warned": False}
+
+
+def test_lightning_warns_where_a_plain_loader_begins_the_epoch_anew(one: Any) -> None:
+    first, second, third = EPOCHS
+    again = [*first, *second[:2], *second[:3], *third]
+    assert one["in an epoch, plain"] == {"batches": again, "warned": True}
+
+
+def test_workers_that_ran_ahead_of_a_resume_begin_with_the_first_epoch(one: Any) -> None:
+    """Lightning names the epoch only after it has started them: the docs say so."""
+    again = [*EPOCHS[0], *EPOCHS[0], *EPOCHS[2]]
+    assert one["between epochs, workers"]["batches"] == again
+
+
+def test_two_processes_share_the_batch_of_one(two: Any) -> None:
+    whole = list(chain(*epochs_of(PKSampler(NAMES, 8, 3))[:2]))
+    assert [list(chain(*batch)) for batch in zip(*two["ours"], strict=True)] == whole
+    assert all("use_distributed_sampler=False" in refused for refused in two["theirs"])
