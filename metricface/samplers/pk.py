@@ -52,7 +52,8 @@ class EpochReport:
 class PKSampler(IdentitySampler):
     """Every batch has exactly ``p`` distinct identities and ``k`` images of each.
 
-    Give it to a ``DataLoader`` as ``batch_sampler``. A batch is a list of ``p * k`` dataset
+    Give it to a ``DataLoader`` as ``batch_sampler``; as ``sampler`` each batch would be taken
+    for the index of one image. A batch is a list of ``p * k`` dataset
     indices, identity after identity. The ``k`` images of an identity are distinct wherever it
     has ``k``, and are dealt from its own shuffled deck: none comes again before every other
     one came as often.
@@ -65,7 +66,8 @@ class PKSampler(IdentitySampler):
     Which batches come depends on the labels, the settings and the number of the epoch alone.
     With several processes the batch of all of them has ``p * world_size`` distinct identities
     and each process gets its part: in the order of ranks they make up the batch of one process
-    with that many.
+    with that many. Where a trainer shares the batches of a loader out by itself, as Accelerate
+    does with those it prepares, give ``rank=0, world_size=1``.
 
     Args:
         labels: identity of every image, integers or strings, ``[N]``.
