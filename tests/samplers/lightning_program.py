@@ -90,6 +90,7 @@ if __name__ == "__main__":
         "between epochs": resumed(stateful=True, every_n_epochs=1),
         "between epochs, workers": resumed(2, stateful=True, every_n_epochs=1),
         "between epochs, plain": resumed(stateful=False, every_n_epochs=1),
+        "between epochs, plain, workers": resumed(2, stateful=False, every_n_epochs=1),
     }
     if "RANK" in os.environ:
         found = {

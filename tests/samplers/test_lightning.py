@@ -55,10 +55,13 @@ def test_lightning_warns_where_a_plain_loader_begins_the_epoch_anew(one: Any) ->
     assert one["in an epoch, plain"] == {"batches": again, "warned": True}
 
 
-def test_workers_that_ran_ahead_of_a_resume_begin_with_the_first_epoch(one: Any) -> None:
+@pytest.mark.parametrize("trial", ["between epochs, workers", "between epochs, plain, workers"])
+def test_workers_started_before_the_epoch_is_named_begin_with_the_first(
+    one: Any, trial: str
+) -> None:
     """Lightning names the epoch only after it has started them: the docs say so."""
     again = [*EPOCHS[0], *EPOCHS[0], *EPOCHS[2]]
-    assert one["between epochs, workers"]["batches"] == again
+    assert one[trial]["batches"] == again
 
 
 def test_two_processes_share_the_batch_of_one(two: Any) -> None:
