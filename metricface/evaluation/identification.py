@@ -15,6 +15,7 @@ from metricface.distances import Distance
 from metricface.distances.rows import Rows
 from metricface.distances.tiles import WIDTH, squared_tiles
 from metricface.evaluation.embeddings import DISTANCE
+from metricface.evaluation.operating_points import allowed_impostors
 from metricface.types import Embeddings, Labels, label_array
 
 _BYTES_AT_ONCE = 16 * 2**20  # of probes, between which the gallery is read anew
@@ -208,7 +209,7 @@ def _figures(
     detection, thresholds = {}, {}
     for rate in false_alarms:
         # With m alarms allowed, everything below the nearest stranger after them is accepted.
-        allowed = int(np.floor(rate * len(strangers) * (1 + 1e-12)))
+        allowed = allowed_impostors(rate, len(strangers))
         beyond = ascending[allowed] if allowed < len(strangers) else np.inf
         thresholds[rate] = float(np.nextafter(beyond, -np.inf))
         detection[rate] = float(((rank == 1) & (nearest < beyond)).mean())

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-_CELLS, _TINY = 1 << 14, 1e-30
+_CELLS, _TINY = 1 << 15, 1e-30
 
 Counts = npt.NDArray[np.int64]
 Curve = npt.NDArray[np.float64]
@@ -50,6 +50,10 @@ class OperatingPoints:
     """Genuine pairs, ``[folds]``."""
     impostor_total: Counts
     """Impostor pairs, ``[folds]``."""
+    grid: ThresholdGrid
+    """Cells in which impostors were counted."""
+    cells: Counts
+    """Impostor pairs in each cell, ``[folds, cells]``."""
 
     @classmethod
     def count(
@@ -58,6 +62,8 @@ class OperatingPoints:
         genuine_fold: Tensor,
         impostors: Iterable[tuple[Tensor, Tensor]],
         folds: int,
+        *,
+        upper: float,
     ) -> OperatingPoints:
         """Count what each threshold accepts.
 
@@ -66,14 +72,15 @@ class OperatingPoints:
             genuine_fold: the fold of each, int64 ``[G]``.
             impostors: distances and folds of the impostor pairs, in any number of parts.
             folds: number of folds.
+            upper: about the largest distance there is; no result depends on it.
 
         Returns:
-            The counts; memory is O(folds × G + the largest part).
+            The counts; memory is O(folds × (G + cells) + the largest part).
 
         Example:
             >>> zero = torch.zeros(2, dtype=torch.int64)
-            >>> impostors = [(torch.tensor([0.2, 0.5]), zero)]
-            >>> OperatingPoints.count(torch.tensor([0.1, 0.3]), zero, impostors, 1).impostor
+            >>> genuine, impostors = torch.tensor([0.1, 0.3]), [(torch.tensor([0.2, 0.5]), zero)]
+            >>> OperatingPoints.count(genuine, zero, impostors, 1, upper=0.5).impostor
             array([[0, 0, 1]])
         """
         distances, place = torch.unique(genuine, return_inverse=True)
@@ -81,19 +88,20 @@ class OperatingPoints:
         slot = genuine_fold * len(distances) + place
         won = torch.bincount(slot, minlength=folds * len(distances)).view(folds, -1)
         entered = torch.zeros(folds, slots, dtype=torch.int64, device=genuine.device)
-        grid = _Grid(distances)
-        clear = torch.zeros(folds * grid.cells, dtype=torch.int64, device=genuine.device)
+        grid = ThresholdGrid(upper)
+        occupied, before = grid.held(distances)
+        cells = torch.zeros(folds * grid.cells, dtype=torch.int64, device=genuine.device)
         for values, fold in impostors:
             cell = grid.cell(values)
-            clear += torch.bincount(cell.add(fold, alpha=grid.cells), minlength=len(clear))
-            close = grid.occupied[cell].nonzero().flatten()
+            cells += torch.bincount(cell.add(fold, alpha=grid.cells), minlength=len(cells))
+            close = occupied[cell].nonzero().flatten()
             values, fold = values[close], fold[close]
             after = torch.searchsorted(distances, values)
             at = distances[after.clamp(max=len(distances) - 1)] == values
             slot = fold * slots + 2 * after + at
             entered.view(-1).scatter_add_(0, slot, torch.ones_like(slot))
-        clear = clear.view(folds, -1) * ~grid.occupied
-        entered.index_add_(1, 2 * grid.before, clear)
+        cells = cells.view(folds, -1)
+        entered.index_add_(1, 2 * before, cells * ~occupied)
         upto = entered.cumsum(1).cpu().numpy()
         none = np.zeros((folds, 1), dtype=np.int64)
         return cls(
@@ -103,6 +111,8 @@ class OperatingPoints:
             nearer=np.concatenate([[0], upto[:, :-1:2].sum(0)]),
             genuine_total=won.sum(1).cpu().numpy(),
             impostor_total=upto[:, -1],
+            grid=grid,
+            cells=cells.cpu().numpy(),
         )
 
     def roc(self) -> Roc:
@@ -118,27 +128,28 @@ class OperatingPoints:
 
     def tar_at(self, far: float) -> float:
         """True accept rate at the largest threshold whose FAR does not exceed the given one."""
-        total = self.impostor_total.sum()
-        held = np.flatnonzero(self.impostor.sum(0) / total <= far)[-1]
+        allowed = allowed_impostors(far, int(self.impostor_total.sum()))
+        held = np.searchsorted(self.impostor.sum(0), allowed, side="right") - 1
         return float(self.genuine.sum(0)[held] / self.genuine_total.sum())
 
-    def validation_rates(self, far: float) -> tuple[Curve, Curve]:
-        """TAR and FAR on each fold at the threshold that holds the given FAR on the others.
+    def held_out_tar(self, allowed: Counts) -> Curve:
+        """TAR on each fold at the largest threshold that lets so many impostors of the others in.
+
+        At a genuine distance of the fold itself this is exact too: between two of those met no
+        further genuine pair is won.
 
         Args:
-            far: what the largest threshold may not exceed on the other folds.
+            allowed: how many of the others may get in, int64 ``[F, folds]``.
 
         Returns:
-            TAR and FAR, each ``[folds]``.
+            ``[F, folds]``.
         """
         others = self.impostor.sum(0) - self.impostor
-        total = self.impostor_total.sum() - self.impostor_total
-        held = (others <= far * total[:, None]).sum(axis=1) - 1  # counts ascend
-        fold = np.arange(len(held))
-        return (
-            self.genuine[fold, held] / self.genuine_total,
-            self.impostor[fold, held] / self.impostor_total,
-        )
+        won = [
+            self.genuine[fold, np.searchsorted(others[fold], counts, side="right") - 1]
+            for fold, counts in enumerate(allowed.T)
+        ]
+        return np.stack(won, axis=1) / self.genuine_total
 
     def fold_accuracies(self, *, balanced: bool) -> Curve:
         """Accuracy on each fold at the threshold that is best on the others, ``[folds]``."""
@@ -175,20 +186,51 @@ class OperatingPoints:
         return float(self.thresholds[best])
 
 
-class _Grid:
-    """Even cells over the thresholds: where a cell holds none, a value needs no bisection."""
+class ThresholdGrid:
+    """Even cells over the distances: where one holds no threshold, a value needs no bisection.
 
-    def __init__(self, thresholds: Tensor) -> None:
-        upper = float(thresholds[-1])
+    Args:
+        upper: about the largest distance; the last cell is of everything beyond.
+
+    Example:
+        >>> grid = ThresholdGrid(1.0)
+        >>> grid.held(torch.tensor([0.0, 1.0]))[0].sum()
+        tensor(2)
+    """
+
+    def __init__(self, upper: float) -> None:
         self._scale = (_CELLS - 1) / upper if upper > _TINY else 1.0
-        self.cells = _CELLS + 1  # the last is of everything beyond
-        held = torch.bincount(self.cell(thresholds), minlength=self.cells)
-        self.occupied = held > 0
-        self.before = held.cumsum(0) - held
+        self.cells = _CELLS + 1
 
     def cell(self, values: Tensor) -> Tensor:
         """The cell of each value, int32; it never falls where the value rises."""
         return (values * self._scale).clamp_(max=_CELLS).int()
+
+    def held(self, thresholds: Tensor) -> tuple[Tensor, Tensor]:
+        """Whether each cell holds a threshold, and how many the cells before it hold."""
+        held = torch.bincount(self.cell(thresholds), minlength=self.cells)
+        return held > 0, held.cumsum(0) - held
+
+    def between(self, lower: Tensor, upper: Tensor) -> Tensor:
+        """Whether each cell may hold a value that lies between any of these bounds."""
+        begun = torch.bincount(self.cell(lower), minlength=self.cells).cumsum(0)
+        ended = torch.bincount(self.cell(upper), minlength=self.cells)
+        return begun > ended.cumsum(0) - ended
+
+
+def allowed_impostors(far: float, total: int) -> int:
+    """The most impostors whose share of so many does not exceed a FAR.
+
+    The product alone may fall below the whole number that is meant: 0.29 × 100 < 29.
+
+    Example:
+        >>> allowed_impostors(0.29, 100), allowed_impostors(0.289, 100)
+        (29, 28)
+    """
+    count = int(far * total) + 1
+    while count and (count > total or count / total > far):
+        count -= 1
+    return count
 
 
 def area_under(roc: Roc) -> float:

@@ -16,10 +16,12 @@ from metricface.distances import Distance
 from metricface.distances.product import squared_differences
 from metricface.distances.rows import Rows
 from metricface.evaluation.embeddings import DISTANCE
+from metricface.evaluation.held_out import Impostors, held_out_accepts
 from metricface.evaluation.labelled_pairs import LabelledPairs, PairTile
 from metricface.evaluation.operating_points import (
     OperatingPoints,
     Roc,
+    allowed_impostors,
     area_under,
     equal_error_rate,
 )
@@ -99,10 +101,12 @@ def verification(
     good the smallest is taken; it is always the distance of a genuine pair.
 
     TAR at a FAR is taken at the largest threshold whose FAR does not exceed it, over all pairs;
-    VAL takes that threshold from the other folds, as FaceNet reports it.
+    VAL takes that threshold from the other folds, as FaceNet reports it: just below the impostor
+    pair of theirs that would be one too many. Of 100 impostor pairs a FAR of 0.29 allows 29.
     A FAR below 1 / (number of impostor pairs) cannot be told from 0: its TAR is NaN, with a
     warning. All figures are exact: impostor distances are counted between the genuine ones
-    tile by tile and never kept, so memory is O(N·D + folds × genuine pairs + block²).
+    tile by tile and never kept, so memory is O(N·D + folds × genuine pairs + block²). What FAR
+    the folds see takes meeting them once more, if any FAR is asked for.
 
     Args:
         embeddings: floating ``[N, D]``.
@@ -143,14 +147,15 @@ def verification(
         raise ValueError("give either labels, or pairs together with same")
     if labels is not None:
         listed = LabelledPairs(embeddings, labels, distance=distance, block=block)
-        points = _of_labelled(listed, folds, seed)
+        points, impostors = _of_labelled(listed, folds, seed)
     else:
-        points = _of_listed(Rows(embeddings, distance), pairs, same, folds, distance)
-    return _figures(points, fars, balanced=labels is not None)
+        rows = Rows(embeddings, distance)
+        points, impostors = _of_listed(rows, pairs, same, folds, distance)
+    return _figures(points, impostors, fars, balanced=labels is not None)
 
 
-def _of_labelled(listed: LabelledPairs, folds: int, seed: int) -> OperatingPoints:
-    """Counts over all pairs of a labelled set, dealt to folds by the seed."""
+def _of_labelled(listed: LabelledPairs, folds: int, seed: int) -> tuple[OperatingPoints, Impostors]:
+    """Counts over all pairs of a labelled set, dealt to folds by the seed, and the impostors."""
     generator = torch.Generator().manual_seed(seed)
     genuine = listed.genuine()
     hand = torch.randperm(len(genuine), generator=generator).to(genuine.device) % folds
@@ -163,9 +168,9 @@ def _of_labelled(listed: LabelledPairs, folds: int, seed: int) -> OperatingPoint
         for tile in listed.impostors():
             yield tile.pick(tile.distances), tile.pick(_dealt(deck, listed, tile))
 
-    points = OperatingPoints.count(genuine, hand, impostors(), folds)
+    points = OperatingPoints.count(genuine, hand, impostors(), folds, upper=listed.bound())
     _check_folds(points, "ask for fewer folds")
-    return points
+    return points, impostors
 
 
 def _dealt(deck: Tensor, listed: LabelledPairs, tile: PairTile) -> Tensor:
@@ -177,8 +182,8 @@ def _dealt(deck: Tensor, listed: LabelledPairs, tile: PairTile) -> Tensor:
 
 def _of_listed(
     x: Rows, pairs: IndexPairs | None, same: Flags | None, folds: int, distance: Distance
-) -> OperatingPoints:
-    """Counts over the given pairs, in folds of consecutive ones."""
+) -> tuple[OperatingPoints, Impostors]:
+    """Counts over the given pairs, in folds of consecutive ones, and the impostors."""
     index = torch.as_tensor(pairs, device=x.device)
     genuine = torch.as_tensor(same, device=x.device)
     if index.is_floating_point() or index.dtype == torch.bool:
@@ -204,9 +209,10 @@ def _of_listed(
     ]
     distances = distance.from_squared(torch.cat(squared))
     impostors = [(distances[~genuine], fold[~genuine])]
-    points = OperatingPoints.count(distances[genuine], fold[genuine], impostors, folds)
+    upper = float(distances.max()) if len(distances) else 1.0
+    points = OperatingPoints.count(distances[genuine], fold[genuine], impostors, folds, upper=upper)
     _check_folds(points, "order the pairs so that each fold holds both kinds, or ask for fewer")
-    return points
+    return points, lambda: impostors
 
 
 def _check_folds(points: OperatingPoints, advice: str) -> None:
@@ -220,15 +226,17 @@ def _check_folds(points: OperatingPoints, advice: str) -> None:
             )
 
 
-def _figures(points: OperatingPoints, fars: Sequence[float], *, balanced: bool) -> Verification:
+def _figures(
+    points: OperatingPoints, impostors: Impostors, fars: Sequence[float], *, balanced: bool
+) -> Verification:
     """The figures of merit from the counts."""
     accuracies = points.fold_accuracies(balanced=balanced)
     std = float(accuracies.std(ddof=1))
     impostor_pairs = int(points.impostor_total.sum())
-    tar, val = {}, {}
+    tar = {}
     for far in fars:
-        tar[far], val[far] = points.tar_at(far), _validation(points, far)
-        if 1 / impostor_pairs > far:
+        tar[far] = points.tar_at(far)
+        if allowed_impostors(far, impostor_pairs) == 0:
             tar[far] = float("nan")
             warnings.warn(
                 f"FAR {far:g} needs at least {np.ceil(1 / far):.0f} impostor pairs, there are "
@@ -242,7 +250,7 @@ def _figures(points: OperatingPoints, fars: Sequence[float], *, balanced: bool) 
         sem=std / len(accuracies) ** 0.5,
         threshold=points.best_threshold(balanced=balanced),
         tar=tar,
-        val=val,
+        val=_validation(points, impostors, fars),
         eer=equal_error_rate(roc),
         auc=area_under(roc),
         genuine_pairs=int(points.genuine_total.sum()),
@@ -251,11 +259,21 @@ def _figures(points: OperatingPoints, fars: Sequence[float], *, balanced: bool) 
     )
 
 
-def _validation(points: OperatingPoints, far: float) -> ValidationRate:
+def _validation(
+    points: OperatingPoints, impostors: Impostors, fars: Sequence[float]
+) -> dict[float, ValidationRate]:
     """VAL over the folds, or NaN where a threshold for the FAR cannot be found on the others."""
-    if far * (points.impostor_total.sum() - points.impostor_total.max()) < 1:
-        nan = float("nan")
-        return ValidationRate(nan, nan, nan, nan)
-    rates, fars = points.validation_rates(far)
-    std = float(rates.std(ddof=1))
-    return ValidationRate(float(rates.mean()), std, std / len(rates) ** 0.5, float(fars.mean()))
+    others = (points.impostor_total.sum() - points.impostor_total).tolist()
+    allowed = {far: [allowed_impostors(far, total) for total in others] for far in fars}
+    known = [far for far in allowed if min(allowed[far])]
+    nan = float("nan")
+    found = dict.fromkeys(fars, ValidationRate(nan, nan, nan, nan))
+    if not known:
+        return found
+    counts = np.array([allowed[far] for far in known], dtype=np.int64)
+    accepts = held_out_accepts(points, counts, impostors) / points.impostor_total
+    for far, rates, rate in zip(known, points.held_out_tar(counts), accepts, strict=True):
+        std = float(rates.std(ddof=1))
+        sem = std / len(rates) ** 0.5
+        found[far] = ValidationRate(float(rates.mean()), std, sem, float(rate.mean()))
+    return found

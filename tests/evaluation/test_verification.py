@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +13,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score, roc_curve
 
+from metricface.distances import SquaredEuclidean
 from metricface.evaluation import verification
-from metricface.evaluation.operating_points import OperatingPoints
+from metricface.evaluation.operating_points import OperatingPoints, allowed_impostors
 from tests.evaluation.samples import EXACT, LabelledSet, labelled_sets
 from tests.oracles import evaluation as oracle
 
@@ -138,7 +141,7 @@ def test_impostors_are_dealt_evenly_and_folds_are_not_a_matter_of_identity() -> 
 
     x, labels = np.random.default_rng(0).normal(size=(41, 3)), np.arange(41) // 3
     listed = LabelledPairs(x, labels, distance=EXACT, block=8)
-    points = _of_labelled(listed, 10, seed=0)
+    points, _ = _of_labelled(listed, 10, seed=0)
     assert points.genuine_total.max() - points.genuine_total.min() <= 1
     assert points.impostor_total.max() - points.impostor_total.min() <= 1
     rows = [
@@ -212,10 +215,82 @@ def test_val_takes_its_threshold_from_the_other_folds(
     fewest = min(sum(not same[i] for i in range(len(same)) if i not in part) for part in parts)
     assume(far * fewest >= 1)
     found = verification(x, pairs=pairs, same=same, folds=folds, fars=(far,), distance=EXACT)
-    expected = oracle.validation_rates(distances, same, parts, far)
-    assert found.val[far].mean == pytest.approx(np.mean(expected))
-    assert found.val[far].std == pytest.approx(np.std(expected, ddof=1), abs=1e-12)
+    rates, fars = zip(*oracle.validation_rates(distances, same, parts, far), strict=True)
+    assert found.val[far].mean == pytest.approx(np.mean(rates))
+    assert found.val[far].std == pytest.approx(np.std(rates, ddof=1), abs=1e-12)
     assert found.val[far].sem == pytest.approx(found.val[far].std / math.sqrt(folds))
+    assert found.val[far].far == pytest.approx(np.mean(fars))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("spread", [0.0, 1e-12, 0.5, 3.0])
+def test_val_of_a_labelled_set_is_that_of_its_impostors_listed(
+    spread: float, dtype: type[np.floating[Any]]
+) -> None:
+    """From a collapsed model to one whose identities stand far apart: all of one bracket."""
+    from metricface.evaluation.labelled_pairs import LabelledPairs
+    from metricface.evaluation.verification import _of_labelled
+
+    generator = np.random.default_rng(0)
+    labels = np.arange(39) // 3
+    within = generator.normal(size=(39, 4)) * (0.01 if spread == 3 else 1)
+    x = (spread * (generator.normal(size=(13, 4))[labels] + within)).astype(dtype)
+    for distance in (EXACT, SquaredEuclidean()):
+        listed = LabelledPairs(x, labels, distance=distance, block=32)
+        _, impostors = _of_labelled(listed, 4, 0)
+        met = [torch.cat(part).tolist() for part in zip(*impostors(), strict=True)]
+        # Genuine distances decide nothing about the FAR: one for each fold is enough.
+        values, fold = met[0] + [0.0] * 4, met[1] + [0, 1, 2, 3]
+        same = [False] * len(met[0]) + [True] * 4
+        parts = [[i for i, of in enumerate(fold) if of == number] for number in range(4)]
+        found = verification(x, labels, folds=4, fars=(0.01, 0.29, 1.0), distance=distance)
+        for far in (0.01, 0.29, 1.0):
+            fars = [rate for _, rate in oracle.validation_rates(values, same, parts, far)]
+            assert found.val[far].far == pytest.approx(np.mean(fars)), (distance, far)
+
+
+def test_no_genuine_pair_of_a_fold_moves_the_threshold_it_is_judged_at() -> None:
+    """Impostors 1 … 10 in either fold; the genuine pairs are nearer, but one of the first fold."""
+    x = np.sqrt(np.arange(0, 12.0, 0.25))[:, None]
+
+    def far(moved: float) -> float:
+        folds = [[(0, True), (moved, True)], [(0, True), (0.25, True)]]
+        pairs, same = [], []
+        for fold, offset in zip(folds, (0.0, 0.5), strict=True):
+            listed = [*fold, *((n + offset, False) for n in range(1, 11))]
+            pairs += [(0, round(4 * d)) for d, _ in listed]
+            same += [true for _, true in listed]
+        found = verification(x, pairs=pairs, same=same, folds=2, fars=(0.1,), distance=EXACT)
+        return found.val[0.1].far
+
+    # Just below 2.5 on the first fold, which accepts 1 and 2; just below 2 on the second: 1.5.
+    assert [far(moved) for moved in (0.25, 1.25, 2.25, 9.0)] == [pytest.approx(0.15)] * 4
+
+
+@pytest.mark.parametrize(
+    ("far", "total", "count"),
+    [
+        *((0.29, 100, 29), (0.57, 100, 57), (0.58, 100, 58), (3e-4, 10_000, 3), (1 / 3, 3, 1)),
+        *((0.289, 100, 28), (0.009, 100, 0), (1.0, 7, 7), (1e-3, 4_999_950_000, 4_999_950)),
+        (0.5, 0, 0),
+    ],
+)
+def test_a_far_allows_as_many_impostors_as_a_reader_counts(
+    far: float, total: int, count: int
+) -> None:
+    assert allowed_impostors(far, total) == count
+    if not 0 < total <= 10_000:
+        return
+    # As many impostors on either fold, each with a genuine pair at its distance.
+    x = np.sqrt(np.arange(float(total)))[:, None]
+    pairs = [(0, d) for d in range(total)] * 4
+    same = ([True] * total + [False] * total) * 2
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = verification(x, pairs=pairs, same=same, folds=2, fars=(far,), distance=EXACT)
+    if count:
+        assert found.val[far].mean == found.val[far].far == count / total
+        assert found.tar[far] == allowed_impostors(far, 2 * total) // 2 / total
 
 
 def test_val_is_nan_where_the_other_folds_cannot_tell() -> None:
@@ -225,10 +300,11 @@ def test_val_is_nan_where_the_other_folds_cannot_tell() -> None:
     assert math.isnan(found.val[0.008].mean)
 
 
+@pytest.mark.parametrize("upper", [0.5, 12.0, 1e6])
 @pytest.mark.parametrize("spread", [0.0, 1e-38, 1.0, 1e30])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_impostors_are_counted_as_a_plain_comparison_counts_them(
-    spread: float, dtype: torch.dtype
+    spread: float, dtype: torch.dtype, upper: float
 ) -> None:
     """Near thresholds and far from them, at them, between two floats, and beyond all."""
     generator = torch.Generator().manual_seed(0)
@@ -239,7 +315,7 @@ def test_impostors_are_counted_as_a_plain_comparison_counts_them(
     fold = torch.randint(3, (len(values),), generator=generator)
     hand = torch.randint(3, (300,), generator=generator)
     parts = zip(torch.split(values, 999), torch.split(fold, 999), strict=True)
-    points = OperatingPoints.count(genuine, hand, parts, 3)
+    points = OperatingPoints.count(genuine, hand, parts, 3, upper=upper * spread)
     for number, threshold in enumerate(points.thresholds):
         accepted = values <= threshold
         assert points.impostor[:, number].tolist() == fold[accepted].bincount(minlength=3).tolist()

@@ -117,19 +117,19 @@ def validation_rates(
     same: Sequence[bool],
     folds: Sequence[Sequence[int]],
     far: float,
-) -> list[float]:
-    """TAR on each fold at the largest threshold whose FAR on the others does not exceed the target.
-
-    Between two distances met nothing changes, so only those are tried.
-    """
+) -> list[tuple[float, float]]:
+    """TAR and FAR on each fold just below the impostor that is one too many on the others."""
     result = []
     for number, held_out in enumerate(folds):
         others = [i for k, fold in enumerate(folds) if k != number for i in fold]
         impostors = [distances[i] for i in others if not same[i]]
-        tried = [-math.inf, *distances]
-        held = [t for t in tried if sum(d <= t for d in impostors) / len(impostors) <= far]
-        genuine = [distances[i] for i in held_out if same[i]]
-        result.append(sum(d <= max(held) for d in genuine) / len(genuine))
+        tried = [*sorted(impostors), math.inf]
+        # Just below the last that may be reached: all that are nearer are accepted.
+        reached = [t for t in tried if sum(d < t for d in impostors) / len(impostors) <= far]
+        accepted = [(distances[i] < max(reached), same[i]) for i in held_out]
+        genuine = [near for near, true in accepted if true]
+        strangers = [near for near, true in accepted if not true]
+        result.append((sum(genuine) / len(genuine), sum(strangers) / len(strangers)))
     return result
 
 
