@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,8 @@ import numpy as np
 import typer
 
 from metricface import plots
-from metricface.cli.outputs import check_folders, write_csv, write_json, write_picture
+from metricface.cli.frames import Columns
+from metricface.cli.outputs import check_folders, say, write_csv, write_json, write_picture
 from metricface.cli.tables import Labelled, read_labelled
 from metricface.distances import Cosine, Distance, Euclidean, SquaredEuclidean
 from metricface.evaluation import (
@@ -32,7 +34,16 @@ DISTANCES: dict[str, Distance] = {
     "cosine": Cosine(),
 }
 
-Embeddings = Annotated[Path, typer.Argument(help=".npy, .npz, .csv or .parquet")]
+Embeddings = Annotated[Path, typer.Argument(help="A file: .npy, .npz, .csv or .parquet.")]
+Dimensions = Annotated[
+    str | None,
+    typer.Option(
+        help="Of .csv and .parquet: the dimensions, as e0-e127 or x,y,z; all other columns if not "
+        "given."
+    ),
+]
+LabelColumn = Annotated[str, typer.Option(help="Of .csv and .parquet: column of the identities.")]
+NameColumn = Annotated[str, typer.Option(help="Of .csv and .parquet: column of the images' names.")]
 Labels = Annotated[Path | None, typer.Option(help="Labels, if they are in a file of their own.")]
 Measure = Annotated[str, typer.Option(help="squared, euclidean or cosine, of unit vectors.")]
 Bar = Annotated[bool, typer.Option(help="Show a progress bar.")]
@@ -47,6 +58,9 @@ def metricface() -> None:
 def evaluate(
     embeddings: Embeddings,
     labels: Labels = None,
+    columns: Dimensions = None,
+    label_column: LabelColumn = "label",
+    name_column: NameColumn = "name",
     pairs: Annotated[Path | None, typer.Option(help="LFW's pairs.txt, or a CSV of pairs.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write the report as JSON.")] = None,
     roc: Annotated[Path | None, typer.Option(help="Draw the ROC (.png, .pdf, .svg).")] = None,
@@ -59,8 +73,9 @@ def evaluate(
     check_folders(out, roc)
     measure = _distance(distance)
     fars = tuple(far or (1e-1, 1e-2, 1e-3))
-    read = read_labelled(embeddings, labels, labels_needed=pairs is None)
-    report: dict[str, Any] = {"embeddings": str(embeddings), "samples": len(read.embeddings)}
+    meant = Columns(label_column, name_column, columns)
+    read = read_labelled(embeddings, labels, meant, labels_needed=pairs is None)
+    report: dict[str, Any] = _size(read, embeddings)
     if pairs is None:
         found = verification(read.embeddings, read.labels, folds=folds, fars=fars, distance=measure)
         near = retrieval(read.embeddings, read.labels, ks=tuple(k or (1, 5)), distance=measure)
@@ -68,17 +83,20 @@ def evaluate(
     else:
         found = _of_pairs(read, pairs, embeddings, folds, fars, measure)
         report["verification"] = _verified(found)
-    _print(report)
     if roc is not None:
         write_picture(roc, lambda ax: plots.roc(found, ax=ax), size=(6.4, 4.0))
     if out is not None:
         write_json(out, report)
+    _print(report)
 
 
 @app.command()
 def histogram(
     embeddings: Embeddings,
     labels: Labels = None,
+    columns: Dimensions = None,
+    label_column: LabelColumn = "label",
+    name_column: NameColumn = "name",
     png: Annotated[Path | None, typer.Option(help="Draw it (.png, .pdf, .svg).")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the counts as CSV.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write the summary as JSON.")] = None,
@@ -91,11 +109,11 @@ def histogram(
 ) -> None:
     """Distances within and between identities, over all pairs."""
     check_folders(png, csv, out)
-    read = read_labelled(embeddings, labels)
+    read = read_labelled(embeddings, labels, Columns(label_column, name_column, columns))
     found = class_distances(
         read.embeddings, read.labels, bins=bins, upper=upper, distance=_distance(distance)
     )
-    report = {
+    report = _size(read, embeddings) | {
         name: value for name, value in vars(found).items() if not isinstance(value, np.ndarray)
     }
     quantiles = {f"{q:g}": found.quantiles(q) for q in (0.01, 0.05, 0.5, 0.95, 0.99)}
@@ -105,17 +123,17 @@ def histogram(
         "intra_quantiles": {q: pair[0] for q, pair in quantiles.items()},
         "inter_quantiles": {q: pair[1] for q, pair in quantiles.items()},
     }
-    _print(report)
     if csv is not None:
-        columns = (found.edges[:-1].tolist(), found.edges[1:].tolist())
+        edges = (found.edges[:-1].tolist(), found.edges[1:].tolist())
         counts = (found.intra.tolist(), found.inter.tolist())
-        write_csv(csv, ("from", "to", "intra", "inter"), zip(*columns, *counts, strict=True))
+        write_csv(csv, ("from", "to", "intra", "inter"), zip(*edges, *counts, strict=True))
     if png is not None:
         write_picture(
             png, lambda ax: plots.class_distance_histogram(found, ax=ax, log=log), size=(7.0, 3.6)
         )
     if out is not None:
         write_json(out, report)
+    _print(report)
 
 
 @app.command()
@@ -123,6 +141,9 @@ def mine(
     embeddings: Embeddings,
     out: Annotated[Path, typer.Option(help="Write the impostors as CSV.")],
     labels: Labels = None,
+    columns: Dimensions = None,
+    label_column: LabelColumn = "label",
+    name_column: NameColumn = "name",
     k: Annotated[int, typer.Option(help="Impostors for each sample.")] = 10,
     index: Annotated[str, typer.Option(help="exact, ivf or hnsw.")] = "exact",
     effort: Annotated[int | None, typer.Option(help="Of ivf and hnsw: more misses less.")] = None,
@@ -138,7 +159,7 @@ def mine(
     """The most alike impostors of every sample, over the whole set."""
     check_folders(out)
     measure = _distance(distance)
-    read = read_labelled(embeddings, labels)
+    read = read_labelled(embeddings, labels, Columns(label_column, name_column, columns))
 
     search = partial(
         nearest_impostors,
@@ -151,7 +172,7 @@ def mine(
         progress=progress,
     )
     found = search(index=index)  # type: ignore[arg-type]
-    report: dict[str, Any] = {"samples": len(read.embeddings), "k": k, "index": index}
+    report = _size(read, embeddings) | {"k": k, "index": index}
     if index != "exact" and recall_of > 0:
         count = min(recall_of, len(read.embeddings))
         some = np.linspace(0, len(read.embeddings) - 1, count).astype(np.int64)
@@ -201,13 +222,23 @@ def _verified(found: Verification) -> dict[str, Any]:
     return figures | {"val": {far: asdict(rate) for far, rate in found.val.items()}}
 
 
-def _print(report: dict[str, Any], indent: str = "") -> None:
+def _size(read: Labelled, embeddings: Path) -> dict[str, Any]:
+    """What was read; a column too many shows in the dimensions."""
+    samples, dimensions = read.embeddings.shape
+    return {"embeddings": str(embeddings), "samples": samples, "dimensions": dimensions}
+
+
+def _print(report: dict[str, Any]) -> None:
     """A report as aligned lines."""
+    say("\n".join(_lines(report)))
+
+
+def _lines(report: dict[str, Any], indent: str = "") -> Iterator[str]:
     width = max(len(str(name)) for name in report)
     for name, value in report.items():
         if isinstance(value, dict):
-            typer.echo(f"{indent}{name}")
-            _print(value, indent + "  ")
+            yield f"{indent}{name}"
+            yield from _lines(value, indent + "  ")
         else:
             shown = f"{value:.4f}" if isinstance(value, float) else str(value)
-            typer.echo(f"{indent}{name!s:<{width}}  {shown}")
+            yield f"{indent}{name!s:<{width}}  {shown}"

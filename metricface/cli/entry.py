@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from metricface.cli.outputs import say
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``metricface`` with these arguments.
@@ -31,6 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             warnings.simplefilter("default", UserWarning)
             warnings.showwarning = _one_line
             code = app(arguments, prog_name="metricface", standalone_mode=False)
+    except SystemExit as error:
+        # click ends so where nobody reads its help any more.
+        return 0 if isinstance(error.__context__, BrokenPipeError) else int(error.code or 0)
     except (ValueError, TypeError, OSError, ImportError) as error:
         return _fail(str(error) if not _is_typer(error) else _TYPER)
     except Exception as error:
@@ -51,9 +56,9 @@ def _is_typer(error: BaseException) -> bool:
 
 
 def _fail(sentence: str) -> int:
-    print(f"metricface: {' '.join(sentence.split())}", file=sys.stderr)
+    say(f"metricface: {' '.join(sentence.split())}", sys.stderr)
     return 1
 
 
 def _one_line(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(f"metricface: warning: {message}", file=sys.stderr)
+    say(f"metricface: warning: {message}", sys.stderr)

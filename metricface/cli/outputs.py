@@ -6,9 +6,10 @@ import csv
 import json
 import math
 import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,6 +27,25 @@ def check_folders(*files: Path | None) -> None:
     for file in files:
         if file is not None and not file.absolute().parent.is_dir():
             raise ValueError(f"{file} cannot be written: there is no folder {file.parent}")
+
+
+def say(text: str, stream: IO[str] | None = None) -> None:
+    """Write a line or more; whoever reads may have gone, which ``| head`` makes no error.
+
+    Args:
+        text: without the last line break.
+        stream: standard output if None.
+
+    Example:
+        >>> say("samples  48")
+        samples  48
+    """
+    stream = sys.stdout if stream is None else stream
+    try:
+        print(text, file=stream, flush=True)
+    except BrokenPipeError:
+        # What is still buffered would fail once more when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def write_whole(file: Path, fill: Callable[[Path], object]) -> None:

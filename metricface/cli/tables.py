@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from metricface.cli.frames import Columns, read_frame
+
 _READ = 1 << 16  # rows checked together
 _NAMES = ("embeddings", "labels", "names")
 
@@ -21,16 +23,26 @@ class Labelled(NamedTuple):
     names: list[str] | None
 
 
-def read_labelled(embeddings: Path, labels: Path | None, *, labels_needed: bool = True) -> Labelled:
+_PLAIN = Columns()
+
+
+def read_labelled(
+    embeddings: Path,
+    labels: Path | None,
+    columns: Columns = _PLAIN,
+    *,
+    labels_needed: bool = True,
+) -> Labelled:
     """Read embeddings and labels.
 
     ``.npy`` holds one array and stays on disk; ``.npz`` holds arrays called ``embeddings``,
-    ``labels`` and ``names``; ``.csv`` and ``.parquet`` hold a column ``label``, perhaps a column
-    ``name``, and else numbers only. Nothing is ever unpickled.
+    ``labels`` and ``names``; ``.csv`` and ``.parquet`` hold a column of labels, perhaps one of
+    names, and else numbers only. Nothing is ever unpickled.
 
     Args:
         embeddings: a file of one of these kinds.
         labels: a file of its own; None where the first holds them.
+        columns: which columns of a table are what.
         labels_needed: whether there is an error without labels.
 
     Raises:
@@ -38,19 +50,22 @@ def read_labelled(embeddings: Path, labels: Path | None, *, labels_needed: bool 
         OSError: a file cannot be read.
         ImportError: pandas, or what it reads parquet with, is missing.
     """
-    parts = _read(embeddings)
+    if columns.dimensions is not None and embeddings.suffix.lower() not in (".csv", ".parquet"):
+        raise ValueError(f"--columns is for .csv and .parquet, {embeddings} has no columns")
+    inside = labels_needed and labels is None
+    parts = _read(embeddings, columns, labels_needed=inside)
+    if inside and "labels" not in parts:
+        raise ValueError(f"{embeddings} holds no labels: name a file of labels with --labels")
     if "embeddings" not in parts:
         raise ValueError(f"{embeddings} holds no embeddings, only {', '.join(parts) or 'nothing'}")
     x = _checked(parts["embeddings"], embeddings)
     if labels is not None:
-        of = _read(labels, only_labels=True)
-        parts["labels"] = of["labels"] if "labels" in of else of["embeddings"]
+        of = _read(labels, columns, only_labels=True)
+        if "labels" not in of:
+            raise ValueError(f"{labels} holds no array called labels, only {', '.join(of)}")
+        parts["labels"] = of["labels"]
     source = embeddings if labels is None else labels
-    if "labels" not in parts:
-        if labels_needed:
-            raise ValueError(f"{source} holds no labels: name a file of labels with --labels")
-        parts["labels"] = np.empty(0, dtype=np.int64)
-    known = parts["labels"]
+    known = parts.get("labels", np.empty(0, dtype=np.int64))
     if known.ndim != 1 or known.dtype.kind not in "biuUSO":
         raise ValueError(
             f"{source} must hold one integer or string per row as labels, got {known.dtype} of "
@@ -64,25 +79,28 @@ def read_labelled(embeddings: Path, labels: Path | None, *, labels_needed: bool 
     return Labelled(x, known, None if names is None else [str(name) for name in names])
 
 
-def _read(file: Path, *, only_labels: bool = False) -> dict[str, npt.NDArray[Any]]:
+def _read(
+    file: Path, columns: Columns, *, labels_needed: bool = True, only_labels: bool = False
+) -> dict[str, npt.NDArray[Any]]:
     """The arrays of a file by name."""
-    readers = {".npy": _npy, ".npz": _npz, ".csv": _frame, ".parquet": _frame}
-    reader = readers.get(file.suffix.lower())
-    if reader is None:
+    kind = file.suffix.lower()
+    if kind not in (".npy", ".npz", ".csv", ".parquet"):
         raise ValueError(f"{file} must end in .npy, .npz, .csv or .parquet")
     if not file.is_file():
         raise ValueError(f"{file} does not exist" if not file.exists() else f"{file} is no file")
-    parts = reader(file)
-    if only_labels and file.suffix.lower() == ".npy":
-        return {"labels": np.asarray(parts["embeddings"])}
-    return parts
+    if kind == ".npy":
+        return {"labels": np.asarray(_npy(file))} if only_labels else {"embeddings": _npy(file)}
+    if kind == ".npz":
+        return _npz(file)
+    return read_frame(file, columns, labels_needed=labels_needed, only_labels=only_labels)
 
 
-def _npy(file: Path) -> dict[str, npt.NDArray[Any]]:
+def _npy(file: Path) -> npt.NDArray[Any]:
     try:
-        return {"embeddings": np.load(file, mmap_mode="r", allow_pickle=False)}
+        array: npt.NDArray[Any] = np.load(file, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
-        raise ValueError(f"{file} is damaged or no .npy file: {_first_line(error)}") from error
+        raise ValueError(_damage(error, file, "it", ".npy")) from error
+    return array
 
 
 def _npz(file: Path) -> dict[str, npt.NDArray[Any]]:
@@ -91,53 +109,18 @@ def _npz(file: Path) -> dict[str, npt.NDArray[Any]]:
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return {name: archive[name] for name in _NAMES if name in archive.files}
     except (ValueError, EOFError, zipfile.BadZipFile, OSError, KeyError) as error:
-        raise ValueError(f"{file} is damaged or no .npz file: {_first_line(error)}") from error
+        raise ValueError(_damage(error, file, "an array in it", ".npz")) from error
 
 
-def _frame(file: Path) -> dict[str, npt.NDArray[Any]]:
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise ImportError(
-            f"reading {file} needs pandas: pip install 'metricface[tables]'"
-        ) from error
-    try:
-        if file.suffix.lower() == ".csv":
-            # Labels and names as they stand: 007 and 7 may be two people.
-            frame = pd.read_csv(file, dtype={"label": str, "name": str}, keep_default_na=False)
-        else:
-            frame = pd.read_parquet(file)
-    except ImportError as error:
-        raise ImportError(f"reading {file} needs pyarrow: pip install pyarrow") from error
-    except (ValueError, OSError) as error:
-        raise ValueError(f"{file} is damaged: {_first_line(error)}") from error
-    parts: dict[str, npt.NDArray[Any]] = {}
-    for column, name in (("label", "labels"), ("name", "names")):
-        if column in frame:
-            parts[name] = _column(frame.pop(column))
-    numbers = frame.apply(pd.to_numeric, errors="coerce")
-    if frame.shape[1]:
-        wrong = (numbers.isna() & ~frame.isin(["nan", "NaN"])).to_numpy()
-        if wrong.any():
-            row, place = (int(found[0]) for found in wrong.nonzero())
-            value = frame.iloc[row, place]
-            raise ValueError(
-                f"{file}, row {row}: column {frame.columns[place]!r} is no number: {value!r}"
-            )
-        parts["embeddings"] = numbers.to_numpy(dtype=np.float32)
-    return parts
-
-
-def _column(values: Any) -> npt.NDArray[Any]:
-    """A column of labels as integers if all of it are, else as strings."""
-    array = values.to_numpy()
-    if array.dtype.kind in "iu":
-        return np.asarray(array)
-    text = np.array([str(value) for value in array.tolist()], dtype=str)
-    plain = all(value.lstrip("-").isdigit() and str(int(value)) == value for value in text.tolist())
-    if plain and len(text) and max(len(value) for value in text.tolist()) < 19:
-        return text.astype(np.int64)
-    return text
+def _damage(error: BaseException, file: Path, what: str, kind: str) -> str:
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    if line.startswith("Object arrays") or "Python objects in dtype" in line:
+        return (
+            f"{file}: {what} is an array of Python objects (dtype=object), which would have to be "
+            "unpickled: save integers or strings, np.array(labels.tolist()), as labels, and "
+            "numbers, np.stack(rows).astype('float32'), as embeddings"
+        )
+    return f"{file} is damaged or no {kind} file: {line}"
 
 
 def _checked(x: npt.NDArray[Any], file: Path) -> npt.NDArray[np.floating[Any]]:
@@ -154,7 +137,3 @@ def _checked(x: npt.NDArray[Any], file: Path) -> npt.NDArray[np.floating[Any]]:
         if len(bad):
             raise ValueError(f"{file}, row {start + int(bad[0])}: NaN or infinity")
     return x
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import metricface
 from metricface.cli import main
 from metricface.evaluation import class_distances, retrieval, verification
 from metricface.offline import nearest_impostors
@@ -140,7 +143,7 @@ def _damaged(folder: Path) -> None:
         (["empty.npy", "--labels", "y.npy"], "empty.npy is damaged or no .npy file"),
         (["cut.npz"], "cut.npz is damaged or no .npz file"),
         (["noise.npz"], "noise.npz is damaged or no .npz file"),
-        (["pickled.npy", "--labels", "y.npy"], "pickled.npy is damaged or no .npy file"),
+        (["pickled.npy", "--labels", "y.npy"], "pickled.npy: it is an array of Python objects"),
         (["nan.npy", "--labels", "y.npy"], "nan.npy, row 17: NaN or infinity"),
         (["flat.npy", "--labels", "y.npy"], "flat.npy must hold floating-point embeddings"),
         (["whole.npy", "--labels", "y.npy"], "whole.npy must hold floating-point embeddings"),
@@ -248,3 +251,174 @@ def test_parquet_is_read_as_the_csv_of_the_same_numbers(
     found = [json.loads(Path(f"{name}.json").read_text()) for name in ("parquet", "csv")]
     assert found[0]["retrieval"] == found[1]["retrieval"]
     assert found[0]["retrieval"]["queries"] == 36
+
+
+def _scores(*arguments: str) -> dict[str, Any]:
+    assert main(["evaluate", *arguments, "--far", "0.1", "--out", "r.json"]) == 0
+    report: dict[str, Any] = json.loads(Path("r.json").read_text())
+    return report
+
+
+OFFERED = ("--columns d0-d4", "--label-column", "--name-column")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("index", "column 'Unnamed: 0' has no name of its own, as the index that pandas writes"),
+        ("count", "column 'row' counts the rows"),
+        ("backwards", "column 'row' counts the rows"),
+        ("split", "column 'split' holds whole numbers, the others do not"),
+        ("flag", "column 'flag' holds whole numbers, the others do not"),
+        ("level", "column '__index_level_0__' has no name of its own"),
+        ("two", "column 'Unnamed: 0' has no name of its own, as the index that pandas writes (and"),
+    ],
+)
+def test_a_column_that_need_not_be_a_dimension_is_refused_and_can_be_left_out(
+    change: str, message: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = pd.read_csv("both.csv", dtype={"label": str})
+    right = _scores("both.csv")
+    assert (right["samples"], right["dimensions"]) == (48, 5)
+    added: dict[str, dict[str, Any]] = {
+        "count": {"row": np.arange(48) + 7.0},
+        "backwards": {"row": 48 - np.arange(48)},
+        "split": {"split": np.arange(48) % 2},
+        "flag": {"flag": np.arange(48) % 2 == 0},
+        "level": {"__index_level_0__": np.arange(48)[::-1] // 2 + 0.5},
+        "two": {"split": np.arange(48) % 2},
+    }
+    table = table.assign(**added.get(change, {}))
+    table.to_csv("t.csv", index=change in ("index", "two"))
+    table.to_parquet("t.parquet", index=False)
+    capsys.readouterr()
+    for file in ("t.csv", "t.parquet")[: 1 if change in ("index", "two") else 2]:
+        assert main(["evaluate", file]) == 1
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert message in err
+        assert all(option in err for option in OFFERED)
+        assert _scores(file, "--columns", "d0-d4") | {"embeddings": "both.csv"} == right
+        capsys.readouterr()
+
+
+@pytest.mark.parametrize("command", ["evaluate", "histogram", "mine"])
+def test_every_command_says_first_what_it_read(
+    command: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pd.read_csv("both.csv").rename(columns={"label": "who"}).to_csv("t.csv")
+    options = ["--label-column", "who", "--columns", "d4,d0-d2", "--out", "o"]
+    assert main([command, "t.csv", *options]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[:3] == [["embeddings", "t.csv"], ["samples", "48"], ["dimensions", "4"]]
+
+
+def test_columns_are_named_by_the_user(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    right = _scores("both.csv")
+    table = pd.read_csv("both.csv", dtype=str)
+    table.columns = pd.Index([*(str(n) for n in range(5)), "identity"])
+    table.assign(path="a.jpg").to_csv("t.csv", index=False)
+    capsys.readouterr()
+    who = ["--label-column", "identity"]
+    for options, message in (
+        ([], "t.csv holds no labels: it has no column 'label'; name that of the identities with"),
+        (who, "t.csv, row 0: column 'path' is no number: 'a.jpg'; columns that are no dimensions"),
+        ([*who, "--name-column", "file"], "t.csv has no column 'file'; its columns are 0, 1, 2"),
+        (["--label-column", "nobody"], "with --labels; its columns are 0, 1, 2, 3, …, path"),
+        ([*who, "--columns", "0-5"], "t.csv has no column '5'"),
+        ([*who, "--columns", "0-2,1"], "names a column twice"),
+        ([*who, "--columns", "0-identity"], "has no column '0-identity'"),
+        ([*who, "--columns", "4-0"], "has no column"),
+        ([*who, "--columns", "0,,1"], "has no column ''"),
+        ([*who, "--columns", "0,identity"], "besides labels and names"),
+    ):
+        assert main(["evaluate", "t.csv", *options]) == 1, options
+        err = capsys.readouterr().err
+        assert message in err
+    found = _scores("t.csv", "--label-column", "identity", "--columns", "0-4")
+    assert found["retrieval"] == right["retrieval"]
+    assert main(["evaluate", "both.npz", "--columns", "0-4"]) == 1
+    assert "--columns is for .csv and .parquet, both.npz has no columns" in capsys.readouterr().err
+
+
+def test_labels_in_a_table_of_their_own_and_in_an_index(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    right = _scores("both.csv")["retrieval"]
+    pd.DataFrame({"path": "a.jpg", "label": [f"{label:03d}" for label in LABELS]}).to_csv("l.csv")
+    assert _scores("x.npy", "--labels", "l.csv")["retrieval"] == right
+    table = pd.read_csv("both.csv", dtype={"label": str}).set_index("label")
+    table.to_parquet("i.parquet")
+    assert _scores("i.parquet")["retrieval"] == right
+    capsys.readouterr()
+    table.reset_index(drop=True).to_csv("l.csv", index=False)
+    assert main(["evaluate", "x.npy", "--labels", "l.csv"]) == 1
+    assert (
+        "l.csv holds no labels: it has no column 'label'; name that of the"
+        in capsys.readouterr().err
+    )
+    pd.DataFrame({"label": LABELS, "x": list(X)}).to_parquet("lists.parquet")
+    assert main(["evaluate", "lists.parquet"]) == 1
+    assert "column 'x' holds a list in each row: write a column for" in capsys.readouterr().err
+    pd.read_csv("both.csv").assign(label=["", *LABELS[1:]]).to_csv("gap.csv", index=False)
+    assert main(["evaluate", "gap.csv"]) == 1
+    assert "gap.csv, row 0: column 'label' is empty" in capsys.readouterr().err
+
+
+def test_whole_numbers_throughout_are_embeddings(folder: Path) -> None:
+    codes = np.round(X * 50).astype(int)
+    pd.DataFrame(codes, columns=list("abcde")).assign(label=LABELS).to_csv("t.csv", index=False)
+    assert _scores("t.csv")["dimensions"] == 5
+
+
+@pytest.mark.parametrize(
+    "arguments", [["o.npy", "--labels", "y.npy"], ["x.npy", "--labels", "o.npy"]]
+)
+def test_arrays_of_objects_are_said_to_be_so(
+    arguments: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save("o.npy", np.array(["anna", 7], dtype=object), allow_pickle=True)
+    np.savez("o.npz", embeddings=X, labels=np.array(["anna"] * 48, dtype=object))
+    for case in (arguments, ["o.npz"]):
+        assert main(["evaluate", *case]) == 1
+        err = capsys.readouterr().err
+        assert "array of Python objects (dtype=object)" in err
+        assert "np.array(labels.tolist())" in err
+        assert "damaged" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "written"),
+    [
+        (["evaluate", "both.npz", "--far", "1e-6", "--out", "r.json", "--roc", "r.png"], "r.png"),
+        (["histogram", "both.npz", "--png", "h.png", "--csv", "h.csv"], "h.png"),
+        (["mine", "both.npz", "--k", "2", "--out", "m.csv"], "m.csv"),
+        (["mine", "--help"], None),
+        (["mine", "nothing.npz", "--out", "m.csv"], None),
+    ],
+)
+def test_a_reader_that_closes_at_once_is_no_error(
+    arguments: list[str], written: str | None, folder: Path
+) -> None:
+    code = "import sys; from metricface.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, *arguments]
+    tested = {**os.environ, "PYTHONPATH": str(Path(metricface.__file__).parents[1])}
+    done = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder, env=tested
+    )
+    assert done.stdout is not None
+    assert done.stderr is not None
+    done.stdout.close()
+    if "--far" in arguments:
+        done.stderr.close()  # as 2>&1 | head does; a warning is written there
+        said = b""
+    else:
+        said = done.stderr.read()
+        done.stderr.close()
+    missing = "nothing.npz" in arguments
+    assert done.wait() == (1 if missing else 0)
+    assert b"Traceback" not in said
+    assert b"Exception" not in said
+    assert bool(said) == missing
+    if written is not None:
+        assert (folder / written).stat().st_size > 100
