@@ -37,7 +37,7 @@ def affine_jitter(
         New images with the shape, dtype and device of ``images``.
 
     Raises:
-        TypeError: images are not floating.
+        TypeError: images are no tensor or not floating, or there is no generator.
         ValueError: images are not ``[B, C, H, W]``, or a setting out of range.
 
     Example:
@@ -45,7 +45,8 @@ def affine_jitter(
         >>> affine_jitter(images, generator=torch.Generator().manual_seed(0)).shape
         torch.Size([8, 1, 28, 28])
     """
-    _check(images, degrees, scale, shift, padding)
+    _check_batch(images, generator)
+    _check_jitter(images, degrees, scale, shift, padding)
     if images.numel() == 0:
         return images.clone()
     drawn = torch.rand(len(images), 4, generator=generator, device=generator.device)
@@ -76,6 +77,7 @@ def random_flip(images: Tensor, *, probability: float = 0.5, generator: torch.Ge
         New images with the shape, dtype and device of ``images``.
 
     Raises:
+        TypeError: images are no tensor, or there is no generator.
         ValueError: images are not ``[B, C, H, W]``, or a probability out of range.
 
     Example:
@@ -83,7 +85,7 @@ def random_flip(images: Tensor, *, probability: float = 0.5, generator: torch.Ge
         >>> random_flip(image, probability=1, generator=torch.Generator())
         tensor([[[[3, 2, 1]]]])
     """
-    _check_batch(images)
+    _check_batch(images, generator)
     chosen = _chosen(len(images), probability, generator).to(images.device)
     return torch.where(chosen[:, None, None, None], images.flip(3), images)
 
@@ -102,6 +104,7 @@ def random_crop(images: Tensor, size: tuple[int, int], *, generator: torch.Gener
         New images ``[B, C, h, w]`` with the dtype and device of ``images``.
 
     Raises:
+        TypeError: images are no tensor, or there is no generator.
         ValueError: images are not ``[B, C, H, W]``, or a size out of range.
 
     Example:
@@ -113,7 +116,9 @@ def random_crop(images: Tensor, size: tuple[int, int], *, generator: torch.Gener
         Hermans, Beyer and Leibe, "In Defense of the Triplet Loss for Person Re-Identification",
         2017, section 4.2: images an eighth larger than what the network takes.
     """
-    _check_batch(images)
+    _check_batch(images, generator)
+    if not isinstance(size, tuple | list) or len(size) != 2:
+        raise ValueError(f"size must be (height, width), got {size!r}")
     spaces = [whole - part for whole, part in zip(images.shape[2:], size, strict=True)]
     if min(size) < 1 or min(spaces) < 0:
         raise ValueError(f"size must be from 1 to {tuple(images.shape[2:])}, got {size}")
@@ -158,6 +163,7 @@ def random_erase(
         New images with the shape, dtype and device of ``images``.
 
     Raises:
+        TypeError: images are no tensor, or there is no generator.
         ValueError: images are not ``[B, C, H, W]``, or a setting out of range.
 
     Example:
@@ -170,7 +176,7 @@ def random_erase(
     Reference:
         Zhong et al., "Random Erasing Data Augmentation", AAAI 2020, section 3.
     """
-    _check_batch(images)
+    _check_batch(images, generator)
     if not 0 <= area[0] <= area[1] <= 1:
         raise ValueError(f"area must be an increasing pair from 0 to 1, got {area}")
     if not 0 < aspect[0] <= aspect[1] < math.inf:
@@ -213,10 +219,9 @@ def _inverse_map(angle: Tensor, factor: Tensor, moved: Tensor, aspect: float) ->
     return torch.cat([linear, -linear @ moved[:, :, None]], dim=2)
 
 
-def _check(images: Tensor, degrees: float, scale: float, shift: float, padding: str) -> None:
+def _check_jitter(images: Tensor, degrees: float, scale: float, shift: float, padding: str) -> None:
     if not images.is_floating_point():
         raise TypeError(f"images must be floating, got {images.dtype}")
-    _check_batch(images)
     for name, value, limit in (
         ("degrees", degrees, math.inf),
         ("scale", scale, 1.0),
@@ -228,6 +233,16 @@ def _check(images: Tensor, degrees: float, scale: float, shift: float, padding: 
         raise ValueError(f"padding must be 'zeros' or 'border', got {padding!r}")
 
 
-def _check_batch(images: Tensor) -> None:
+def _check_batch(images: object, generator: object) -> None:
+    if not isinstance(images, Tensor):
+        raise TypeError(
+            f"images must be a tensor [B, C, H, W], got {type(images).__name__}"
+            " (of an array, torch.from_numpy; of an ImageSet, its tensor())"
+        )
     if images.ndim != 4:
         raise ValueError(f"images must be [B, C, H, W], got shape {tuple(images.shape)}")
+    if not isinstance(generator, torch.Generator):
+        raise TypeError(
+            "generator must be a torch.Generator, such as torch.Generator().manual_seed(0), got "
+            f"{type(generator).__name__}"
+        )

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 
 from metricface.data.identity_labels import numbered, warn_without_pairs
 from metricface.data.image_files import ImageFiles
+from metricface.data.many_files import Broken
 
 _SUFFIXES = frozenset(
     (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 )
+_NAMED = 3
 
 
 def image_folder(
-    path: str | os.PathLike[str], *, size: tuple[int, int] | None = None, colour: bool = False
+    path: str | os.PathLike[str],
+    *,
+    size: tuple[int, int] | None = None,
+    colour: bool = False,
+    broken: Broken = "error",
 ) -> ImageFiles:
     """The images of a folder with one folder for each identity: ``path/anna/1.jpg``.
 
@@ -28,6 +35,9 @@ def image_folder(
         size: height and width to resample to, each on its own; ``None`` leaves the images as they
             are, and those of a batch must then be of one size.
         colour: red, green, blue rather than grey.
+        broken: what becomes of folders without images: ``"error"`` raises, ``"skip"`` leaves them
+            out, with a warning that names them. No file is opened here; of broken ones, see
+            :meth:`ImageFiles.load`.
 
     Returns:
         A dataset that decodes what is asked for; :meth:`ImageFiles.load` decodes everything. Its
@@ -39,7 +49,7 @@ def image_folder(
         ImportError: Pillow is not installed.
 
     Warns:
-        UserWarning: no identity has a second image.
+        UserWarning: no identity has a second image; folders were left out.
 
     Example:
         >>> import tempfile
@@ -54,12 +64,7 @@ def image_folder(
     root = Path(path).expanduser()
     folders = _class_folders(root)
     files = {folder.name: _images_below(folder) for folder in folders}
-    empty = [name for name, inside in files.items() if not inside]
-    if empty:
-        raise ValueError(
-            f"{len(empty)} of {len(files)} folders of {root} hold no image, the first is "
-            f"{empty[0]!r}; images end in {', '.join(sorted(_SUFFIXES))}"
-        )
+    _check_empty([name for name, inside in files.items() if not inside], len(files), root, broken)
     labels, names = numbered([name for name, inside in files.items() for _ in inside])
     warn_without_pairs(labels, root)
     paths = [file for inside in files.values() for file in inside]
@@ -78,6 +83,22 @@ def _class_folders(root: Path) -> list[Path]:
     if not folders:
         raise ValueError(f"there is no folder in {root}: {rule}")
     return folders
+
+
+def _check_empty(empty: list[str], count: int, root: Path, broken: Broken) -> None:
+    if broken not in ("error", "skip"):
+        raise ValueError(f"broken must be 'error' or 'skip', got {broken!r}")
+    if not empty:
+        return
+    more = f" and {len(empty) - _NAMED} more" if len(empty) > _NAMED else ""
+    sentence = (
+        f"{len(empty)} of {count} folders of {root} hold no image: "
+        f"{', '.join(map(repr, empty[:_NAMED]))}{more}; images end in "
+        f"{', '.join(sorted(_SUFFIXES))}"
+    )
+    if broken == "error" or len(empty) == count:
+        raise ValueError(f"{sentence}; broken='skip' leaves such folders out")
+    warnings.warn(f"left out: {sentence}", stacklevel=3)
 
 
 def _images_below(folder: Path) -> list[Path]:

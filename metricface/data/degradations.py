@@ -25,6 +25,7 @@ def jpeg_quality(images: ImageSet, quality: int) -> ImageSet:
         New images of the same size, labels and names.
 
     Raises:
+        TypeError: no ImageSet.
         ValueError: quality out of range.
         ImportError: Pillow is not installed.
 
@@ -37,6 +38,7 @@ def jpeg_quality(images: ImageSet, quality: int) -> ImageSet:
         Schroff, Kalenichenko and Philbin, "FaceNet: A Unified Embedding for Face Recognition and
         Clustering", CVPR 2015, section 5.3.
     """
+    _check_set(images)
     require_pillow()
     if not 1 <= quality <= 95:
         raise ValueError(f"quality must be from 1 to 95, got {quality}")
@@ -61,6 +63,7 @@ def pixel_count(images: ImageSet, count: int) -> ImageSet:
         New images of the same size, labels and names.
 
     Raises:
+        TypeError: no ImageSet.
         ValueError: count out of range.
 
     Example:
@@ -73,6 +76,7 @@ def pixel_count(images: ImageSet, count: int) -> ImageSet:
         Schroff, Kalenichenko and Philbin, "FaceNet: A Unified Embedding for Face Recognition and
         Clustering", CVPR 2015, section 5.3.
     """
+    _check_set(images)
     height, width = images.images.shape[1:3]
     if not 1 <= count <= height * width:
         raise ValueError(
@@ -83,6 +87,14 @@ def pixel_count(images: ImageSet, count: int) -> ImageSet:
     small = resampled(images.images, size)
     back = resampled(small, (height, width), mode="bilinear")
     return ImageSet(back, images.labels, images.names)
+
+
+def _check_set(images: object) -> None:
+    if not isinstance(images, ImageSet):
+        raise TypeError(
+            f"images must be an ImageSet, got {type(images).__name__}: image_array(pixels, labels) "
+            "makes one of arrays, load() one of files"
+        )
 
 
 def _jpeg(image: npt.NDArray[np.uint8], quality: int) -> bytes:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from metricface.data import affine_jitter
+from metricface.data import affine_jitter, random_crop, random_erase, random_flip
 from tests.oracles import data as oracle
 
 
@@ -126,3 +126,30 @@ def test_bad_images() -> None:
         affine_jitter(torch.from_numpy(np.zeros((1, 1, 4, 4), np.uint8)), generator=_generator())
     with pytest.raises(ValueError, match=r"\(4, 4\)"):
         affine_jitter(torch.zeros(4, 4), generator=_generator())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        affine_jitter,
+        random_flip,
+        random_erase,
+        lambda images, generator: random_crop(images, (2, 2), generator=generator),
+    ],
+)
+def test_arrays_and_missing_generators_are_said(change: Any) -> None:
+    images = _images(2, 1, 4, 4)
+    for other in (images.numpy(), images.tolist(), None):
+        words = rf"images must be a tensor \[B, C, H, W\], got {type(other).__name__} .*from_numpy"
+        with pytest.raises(TypeError, match=words):
+            change(other, generator=_generator())
+    for nothing in (None, 0, np.random.default_rng(0)):
+        words = rf"generator must be a torch\.Generator, such as .*, got {type(nothing).__name__}"
+        with pytest.raises(TypeError, match=words):
+            change(images, generator=nothing)
+
+
+@pytest.mark.parametrize("size", [112, (112,), (1, 2, 3)])
+def test_a_size_is_a_height_and_a_width(size: Any) -> None:
+    with pytest.raises(ValueError, match=r"size must be \(height, width\), got "):
+        random_crop(_images(2, 1, 4, 4), size, generator=_generator())

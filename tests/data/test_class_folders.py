@@ -74,8 +74,22 @@ def test_folders_without_images_are_counted_and_the_first_is_named(tmp_path: Pat
     (tmp_path / "cem").mkdir()
     (tmp_path / "ben" / "inner").mkdir(parents=True)
     (tmp_path / "ben" / "1.txt").touch()
-    with pytest.raises(ValueError, match=r"2 of 3 folders of .* first is 'ben'; .*\.jpeg, \.jpg"):
+    words = r"2 of 3 folders of .* hold no image: 'ben', 'cem'; .*\.jpeg, \.jpg"
+    with pytest.raises(ValueError, match=words + r".*broken='skip' leaves such folders out"):
         image_folder(tmp_path)
+    with pytest.warns(UserWarning, match="left out: " + words) as caught:
+        people = image_folder(tmp_path, broken="skip")
+    assert caught[0].filename == __file__
+    assert people.names == ("ann",)
+    assert people.labels.tolist() == [0, 0]
+
+
+def test_what_is_left_out_is_never_everything(tmp_path: Path) -> None:
+    (tmp_path / "ann").mkdir()
+    with pytest.raises(ValueError, match=r"1 of 1 folders of .* hold no image: 'ann'"):
+        image_folder(tmp_path, broken="skip")
+    with pytest.raises(ValueError, match="broken must be 'error' or 'skip', got True"):
+        image_folder(tmp_path, broken=True)  # type: ignore[arg-type]
 
 
 def test_one_image_each_is_allowed_with_a_warning(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -105,3 +106,11 @@ def test_without_pillow_one_sentence_says_what_to_install(monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(ImportError, match=r"needs Pillow: pip install 'metricface\[images\]'$"):
         jpeg_quality(_waves(False), 50)
+
+
+@pytest.mark.parametrize("change", [jpeg_quality, pixel_count])
+def test_what_is_no_set_of_images_is_said(change: Any) -> None:
+    for other in (_waves(False).images, [1], None):
+        words = f"must be an ImageSet, got {type(other).__name__}: image_array"
+        with pytest.raises(TypeError, match=words):
+            change(other, 10)
