@@ -13,6 +13,7 @@ from torch import Tensor
 from metricface.distances import Distance
 from metricface.evaluation.embeddings import DISTANCE
 from metricface.evaluation.labelled_pairs import LabelledPairs
+from metricface.given import above_zero, as_count
 from metricface.types import Embeddings, Labels
 
 _TINY = 1e-30  # all distances of a smaller set are 0 to float32: any bins will do
@@ -125,10 +126,10 @@ def class_distances(
     Reference:
         d′: Daugman, "The importance of being random", Pattern Recognition 2003, section 3.
     """
+    bins = as_count("bins", bins, 0)
     if not 1 <= bins <= 1_000_000:
         raise ValueError(f"bins must be from 1 to 1,000,000, got {bins}")
-    if upper is not None and not 0 < upper < np.inf:
-        raise ValueError(f"upper must be above 0 and finite, got {upper}")
+    upper = None if upper is None else above_zero("upper", upper)
     pairs = LabelledPairs(embeddings, labels, distance=distance, block=block)
     genuine = pairs.genuine()
     bound = pairs.bound()

@@ -16,6 +16,7 @@ from metricface.distances.given import check_distance
 from metricface.distances.rows import Rows
 from metricface.distances.tiles import WIDTH, squared_tiles
 from metricface.evaluation.embeddings import DISTANCE, embedding_matrix
+from metricface.given import as_count, zero_or_above
 from metricface.types import Embeddings, Labels, label_array
 
 Method: TypeAlias = Literal["dbscan", "agglomerative", "kmeans"]
@@ -100,8 +101,10 @@ def clustering(
         raise ValueError(f"method must be 'dbscan', 'agglomerative' or 'kmeans', got {method!r}")
     if (threshold is None) != (method == "kmeans"):
         raise ValueError(f"method={method!r} came with threshold={threshold}")
-    if threshold is not None and not threshold >= 0:
-        raise ValueError(f"threshold must be at least 0, got {threshold}")
+    threshold = None if threshold is None else zero_or_above("threshold", threshold)
+    clusters = None if clusters is None else as_count("clusters", clusters)
+    min_samples = as_count("min_samples", min_samples)
+    seed = as_count("seed", seed, 0)
     if clusters is not None and method != "kmeans":
         raise ValueError(f"clusters is for method='kmeans', got method={method!r}")
     distance = check_distance(distance)
@@ -110,6 +113,10 @@ def clustering(
     known = label_array(labels)
     if len(known) != len(x):
         raise ValueError(f"{len(x)} embeddings came with {len(known)} labels")
+    if len(x) == 0:
+        raise ValueError("there is no sample to group")
+    if clusters is not None and clusters > len(x):
+        raise ValueError(f"clusters={clusters} are more than the {len(x)} samples")
     if method == "dbscan":
         near = _within(x, distance, float(threshold or 0.0))
         model = cluster.DBSCAN(

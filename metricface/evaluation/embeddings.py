@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from metricface.distances import Distance, SquaredEuclidean
 from metricface.embeddings import check_embeddings
+from metricface.given import arrived, as_count, as_number
 from metricface.types import Embeddings
 
 DISTANCE: Distance = SquaredEuclidean()
@@ -23,7 +26,8 @@ def embedding_matrix(embeddings: Embeddings, name: str = "embeddings") -> Tensor
 
     Raises:
         TypeError: not a floating array or tensor.
-        ValueError: not a matrix, or a row holds NaN or infinity (the first such row is named).
+        ValueError: not a matrix, no columns, or a row holds NaN or infinity (the first such row
+            is named).
 
     Example:
         >>> embedding_matrix(np.zeros((2, 3), dtype=np.float16)).dtype
@@ -40,4 +44,47 @@ def embedding_matrix(embeddings: Embeddings, name: str = "embeddings") -> Tensor
     else:
         raise TypeError(f"{name} must be a tensor or array, got {type(embeddings).__name__}")
     check_embeddings(x, names=(name, name))
+    if x.shape[1] == 0:
+        raise ValueError(f"{name} have no columns: shape {tuple(x.shape)}")
     return x
+
+
+def checked_ranks(ranks: object, name: str) -> tuple[int, ...]:
+    """The k of Recall@k or of rank-k rates, at least one of them.
+
+    Raises:
+        TypeError: no sequence, or not of integers.
+        ValueError: none, or one below 1.
+
+    Example:
+        >>> checked_ranks([1, np.int64(5)], "ks")
+        (1, 5)
+    """
+    if isinstance(ranks, str) or not isinstance(ranks, Iterable):
+        raise TypeError(f"{name} must be a sequence of ranks such as (1, 5), got {arrived(ranks)}")
+    checked = tuple(as_count(f"each of {name}", k) for k in ranks)
+    if not checked:
+        raise ValueError(f"{name} must be one or more ranks of at least 1, got ()")
+    return checked
+
+
+def checked_rates(rates: object, name: str) -> tuple[float, ...]:
+    """False accept or false alarm rates, each in (0, 1].
+
+    Raises:
+        TypeError: no sequence, or not of numbers.
+        ValueError: one out of range.
+
+    Example:
+        >>> checked_rates([0.1, 1], "fars")
+        (0.1, 1.0)
+    """
+    if isinstance(rates, str) or not isinstance(rates, Iterable):
+        raise TypeError(
+            f"{name} must be a sequence of rates such as (0.1, 0.01), got {arrived(rates)}"
+        )
+    checked = tuple(as_number(f"each of {name}", rate) for rate in rates)
+    for rate in checked:
+        if not 0 < rate <= 1:
+            raise ValueError(f"each of {name} must be in (0, 1], got {rate:g}")
+    return checked

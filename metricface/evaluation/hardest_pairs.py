@@ -13,6 +13,7 @@ from torch import Tensor
 from metricface.distances import Distance
 from metricface.evaluation.embeddings import DISTANCE
 from metricface.evaluation.labelled_pairs import LabelledPairs, PairTile
+from metricface.given import as_count
 from metricface.types import Embeddings, Labels
 
 
@@ -63,8 +64,7 @@ def hardest_pairs(
         >>> hardest_pairs(x, ["anna", "anna", "ben"], count=1).impostors
         array([[1, 2]])
     """
-    if count < 1:
-        raise ValueError(f"count must be at least 1, got {count}")
+    count = as_count("count", count)
     pairs = LabelledPairs(embeddings, labels, distance=distance, block=block)
     impostors, near = _extreme(pairs.impostors(), count, 1)
     genuine, far = _extreme(pairs.genuine_tiles(), count, -1)

@@ -14,7 +14,7 @@ from torch import Tensor
 from metricface.distances import Distance
 from metricface.distances.rows import Rows
 from metricface.distances.tiles import WIDTH, squared_tiles
-from metricface.evaluation.embeddings import DISTANCE
+from metricface.evaluation.embeddings import DISTANCE, checked_ranks, checked_rates
 from metricface.evaluation.operating_points import allowed_impostors
 from metricface.types import Embeddings, Labels, label_array
 
@@ -96,11 +96,8 @@ def identification(
         Kemelmacher-Shlizerman et al., "The MegaFace Benchmark" (2016), section 3; open set:
         Phillips, Grother, Micheals, "Evaluation Methods in Face Recognition" (2011), section 21.2.
     """
-    if not ranks or any(k < 1 for k in ranks):
-        raise ValueError(f"ranks must be one or more of at least 1, got {tuple(ranks)}")
-    for rate in false_alarms:
-        if not 0 < rate <= 1:
-            raise ValueError(f"every false-alarm rate must be in (0, 1], got {rate}")
+    ranks = checked_ranks(ranks, "ranks")
+    false_alarms = checked_rates(false_alarms, "false_alarms")
     enrolled = Rows(gallery, distance, name="gallery")
     x = Rows(probes, distance, beside=enrolled, name="probes")
     person, own = _people(gallery_labels, len(enrolled), probe_labels, len(x))

@@ -12,6 +12,7 @@ from torch import Tensor
 from metricface.distances import Distance
 from metricface.distances.rows import Rows
 from metricface.distances.tiles import squared_tiles
+from metricface.given import as_count
 from metricface.types import Embeddings, Labels, label_array
 
 _SLACK = 1.0001  # rounding in a product may put a pair a little beyond its distance
@@ -61,8 +62,7 @@ class LabelledPairs:
     def __init__(
         self, embeddings: Embeddings, labels: Labels, *, distance: Distance, block: int
     ) -> None:
-        if block < 1:
-            raise ValueError(f"block must be at least 1, got {block}")
+        block = as_count("block", block)
         x = Rows(embeddings, distance)
         identities = label_array(labels)
         if len(identities) != len(x):

@@ -13,7 +13,7 @@ from torch import Tensor
 from metricface.distances import Distance
 from metricface.distances.rows import Rows
 from metricface.distances.tiles import Nearest, Tile, squared_tiles, width_for
-from metricface.evaluation.embeddings import DISTANCE
+from metricface.evaluation.embeddings import DISTANCE, checked_ranks
 from metricface.identities import MatchBlock, Matches
 from metricface.types import Embeddings, Labels, ragged
 
@@ -91,8 +91,7 @@ def retrieval(
     Reference:
         Musgrave, Belongie, Lim: A Metric Learning Reality Check (2020), section 3.2.
     """
-    if not ks or any(k < 1 for k in ks):
-        raise ValueError(f"ks must be one or more ranks of at least 1, got {tuple(ks)}")
+    ks = checked_ranks(ks, "ks")
     if gallery is None and (gallery_labels is not None or gallery_ids is not None):
         raise ValueError("gallery_labels and gallery_ids need a gallery")
     if gallery is not None and gallery_labels is None and np.ndim(labels) != 2:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from metricface.distances.unit_rows import unit_rows
+from metricface.embeddings import working_dtype
 from metricface.evaluation.embeddings import embedding_matrix
 from metricface.types import Embeddings, Labels, label_array
 
@@ -71,7 +72,7 @@ def mean_templates(
         medium = np.unique(of, return_inverse=True)[1]
         both, group = np.unique(np.stack([template, medium]), axis=1, return_inverse=True)
         values, template = _means(values, group.reshape(-1)), both[0]
-    dtype = torch.promote_types(x.dtype, torch.float32)
+    dtype = working_dtype(x)
     return Templates(_means(values, template).to(dtype), names)
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from metricface.distances import Distance
 from metricface.distances.product import squared_differences
 from metricface.distances.rows import Rows
-from metricface.evaluation.embeddings import DISTANCE
+from metricface.evaluation.embeddings import DISTANCE, checked_rates
 from metricface.evaluation.held_out import Impostors, held_out_accepts
 from metricface.evaluation.labelled_pairs import LabelledPairs, PairTile
 from metricface.evaluation.operating_points import (
@@ -25,6 +25,7 @@ from metricface.evaluation.operating_points import (
     area_under,
     equal_error_rate,
 )
+from metricface.given import as_count
 from metricface.types import Embeddings, Labels
 
 _PAIRS = 1 << 16  # listed pairs, measured together
@@ -126,7 +127,7 @@ def verification(
         ValueError: neither or both forms, shapes, counts or ranges that do not fit, NaN
             embeddings, no genuine or no impostor pair, a fold without one of the two.
         TypeError: embeddings that are not floating, pairs that are not integers, same that is
-            not boolean.
+            not boolean, folds, seed or FARs that are no numbers.
 
     Example:
         >>> x = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.8, 0.2], [0.0, 1.0], [0.1, 0.9]])
@@ -138,11 +139,8 @@ def verification(
         Huang et al., "Labeled Faces in the Wild" (2007), section 4; VAL at FAR: Schroff et al.,
         "FaceNet" (2015), section 4.
     """
-    if folds < 2:
-        raise ValueError(f"folds must be at least 2, got {folds}")
-    for far in fars:
-        if not 0 < far <= 1:
-            raise ValueError(f"every FAR must be in (0, 1], got {far}")
+    folds, seed = as_count("folds", folds, 2), as_count("seed", seed, 0)
+    fars, block = checked_rates(fars, "fars"), as_count("block", block)
     if (labels is None) == (pairs is None) or (pairs is None) != (same is None):
         raise ValueError("give either labels, or pairs together with same")
     if labels is not None:
@@ -184,7 +182,13 @@ def _of_listed(
     x: Rows, pairs: IndexPairs | None, same: Flags | None, folds: int, distance: Distance
 ) -> tuple[OperatingPoints, Impostors]:
     """Counts over the given pairs, in folds of consecutive ones, and the impostors."""
-    index = torch.as_tensor(pairs, device=x.device)
+    try:
+        index = torch.as_tensor(pairs, device=x.device)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            "pairs must be rows of the embeddings, integers [T, 2] (of names, NamedPairs.rows "
+            f"makes them): {error}"
+        ) from error
     genuine = torch.as_tensor(same, device=x.device)
     if index.is_floating_point() or index.dtype == torch.bool:
         raise TypeError(f"pairs must be integers, got {index.dtype}")

@@ -6,6 +6,7 @@ import torch
 
 from metricface.distances import Distance, SquaredEuclidean
 from metricface.distances.rows import Rows
+from metricface.given import as_count
 from metricface.offline.candidates import identity_codes
 from metricface.offline.impostors import Index, nearest_impostors
 from metricface.offline.neighbours import Neighbours
@@ -66,10 +67,8 @@ def hard_pairs(
     Reference:
         Schroff et al., "FaceNet", CVPR 2015, section 3.2.
     """
-    if positives < 1 or negatives < 1:
-        raise ValueError(
-            f"positives and negatives must be at least 1, got {positives} and {negatives}"
-        )
+    positives = as_count("positives", positives)
+    negatives = as_count("negatives", negatives)
     distance = SquaredEuclidean() if distance is None else distance
     impostors = nearest_impostors(
         embeddings,

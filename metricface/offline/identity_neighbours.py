@@ -11,6 +11,7 @@ from torch import Tensor
 
 from metricface.distances import Distance, SquaredEuclidean
 from metricface.distances.rows import Rows
+from metricface.given import as_count
 from metricface.offline.candidates import identity_codes
 from metricface.offline.impostors import Index, nearest_impostors
 from metricface.types import Embeddings, Labels
@@ -67,6 +68,7 @@ def identity_neighbours(
     """
     if by not in get_args(By):
         raise ValueError(f"by must be 'mean' or 'sample', got {by!r}")
+    k, seed = as_count("k", k), as_count("seed", seed, 0)
     distance = SquaredEuclidean() if distance is None else distance
     rows = Rows(embeddings, distance)
     codes = identity_codes(labels, len(rows))

@@ -11,6 +11,7 @@ from torch import Tensor
 from metricface.distances import Distance, SquaredEuclidean
 from metricface.distances.rows import Rows
 from metricface.distances.tiles import width_for
+from metricface.given import as_count, as_count_or_none, as_number, as_pair, zero_or_above
 from metricface.offline.approximate import approximate_search
 from metricface.offline.candidates import Candidates, identity_codes, measured
 from metricface.offline.neighbours import Neighbours
@@ -75,8 +76,10 @@ def nearest_impostors(
         fewer. An approximate search gives up on an anchor after 16,384 candidates.
 
     Raises:
-        ValueError: k, margin, effort or anchors out of range, bad embeddings or label count.
-        TypeError: embeddings that are not floating, anchors that are not integers.
+        ValueError: k, margin, effort or anchors out of range, NaN as a bound, bad embeddings or
+            label count.
+        TypeError: embeddings that are not floating, k, effort or anchors that are not integers,
+            bounds that are no numbers.
         ImportError: FAISS or tqdm is wanted and missing.
 
     Example:
@@ -85,7 +88,13 @@ def nearest_impostors(
         array([2, 2, 1, 2])
     """
     distance = SquaredEuclidean() if distance is None else distance
-    _check(k, index, margin, effort)
+    k = as_count("k", k)
+    effort = as_count_or_none("effort", effort)
+    if near_duplicate is not None:
+        near_duplicate = zero_or_above("near_duplicate", near_duplicate)
+    margin = None if margin is None else _range(margin)
+    if index not in get_args(Index):
+        raise ValueError(f"index must be 'exact', 'ivf' or 'hnsw', got {index!r}")
     rows = Rows(embeddings, distance)
     codes = identity_codes(labels, len(rows))
     chosen = _row_numbers(anchors, len(rows))
@@ -160,12 +169,8 @@ def _row_numbers(anchors: Labels | None, count: int) -> Tensor:
     return torch.from_numpy(chosen.astype(np.int64))
 
 
-def _check(k: int, index: Index, margin: tuple[float, float] | None, effort: int | None) -> None:
-    if k < 1:
-        raise ValueError(f"k must be at least 1, got {k}")
-    if index not in get_args(Index):
-        raise ValueError(f"index must be 'exact', 'ivf' or 'hnsw', got {index!r}")
-    if effort is not None and effort < 1:
-        raise ValueError(f"effort must be at least 1, got {effort}")
-    if margin is not None and not margin[0] < margin[1]:
+def _range(margin: tuple[float, float]) -> tuple[float, float]:
+    low, high = (as_number("each of margin", bound) for bound in as_pair("margin", margin))
+    if not low < high:
         raise ValueError(f"margin must be a range (lo, hi) with lo < hi, got {margin}")
+    return low, high

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from unittest.mock import patch
 
 from metricface.distances import tiles
 
 # Their functions have the modules' names, by which the modules cannot be reached.
 RETRIEVAL, IDENTIFICATION = (
-    sys.modules[f"metricface.evaluation.{name}"] for name in ("retrieval", "identification")
+    import_module(f"metricface.evaluation.{name}") for name in ("retrieval", "identification")
 )
 
 

@@ -112,7 +112,7 @@ def test_labels_of_any_size_and_kind() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"ranks": (0,)}, "ranks must be one or more"),
+        ({"ranks": (0,)}, "each of ranks must be at least 1"),
         ({"false_alarms": (0.0,)}, r"in \(0, 1\], got 0"),
         ({"probe_labels": [7, 8, 9]}, "none of the 3 probes is of anybody"),
         ({"probe_labels": [0, 1]}, "3 probes came with 2 labels"),

@@ -185,7 +185,7 @@ def test_every_form_of_embeddings_is_taken(
     ("arguments", "message"),
     [
         ({"ks": ()}, "ks must be one or more"),
-        ({"ks": (0,)}, "ks must be one or more"),
+        ({"ks": (0,)}, "each of ks must be at least 1, got 0"),
         ({"gallery": np.eye(3)}, "needs gallery_labels"),
         ({"gallery_labels": [0, 1, 2]}, "need a gallery"),
         ({"gallery": np.eye(2), "gallery_labels": [0, 1]}, "3 columns but gallery has 2"),

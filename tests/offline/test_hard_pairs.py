@@ -92,7 +92,7 @@ def test_the_sampler_takes_them_as_they_are(
 
 
 def test_bad_arguments_are_said() -> None:
-    with pytest.raises(ValueError, match="at least 1, got 0 and 1"):
+    with pytest.raises(ValueError, match="positives must be at least 1, got 0"):
         hard_pairs(np.eye(2), [0, 1], positives=0)
     with pytest.raises(ValueError, match="'mean' or 'sample', got 'median'"):
         identity_neighbours(np.eye(2), [0, 1], 1, by="median")  # type: ignore[arg-type]

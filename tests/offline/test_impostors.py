@@ -204,7 +204,7 @@ def test_recall_counts_what_was_missed_and_forgives_ties() -> None:
     [
         ({"k": 0}, ValueError, "k must be at least 1, got 0"),
         ({"index": "flat"}, ValueError, "'exact', 'ivf' or 'hnsw', got 'flat'"),
-        ({"effort": 0}, ValueError, "effort must be at least 1, got 0"),
+        ({"effort": 0}, ValueError, "effort must be at least 1 or None, got 0"),
         ({"margin": (0.3, 0.1)}, ValueError, r"lo < hi, got \(0.3, 0.1\)"),
         ({"anchors": [3]}, ValueError, "rows of the 3 embeddings, got 3 … 3"),
         ({"anchors": [0.5]}, TypeError, "row numbers, got float64"),
