@@ -205,11 +205,17 @@ def _checked_source(embeddings: Embeddings, name: str) -> Embeddings:
     """What rows are read from, or an error that says what arrived."""
     if isinstance(embeddings, Tensor):
         check_matrix(embeddings, name)
-        return embeddings.detach()
-    if not isinstance(embeddings, np.ndarray):
+        source: Embeddings = embeddings.detach()
+    elif isinstance(embeddings, np.ndarray):
+        if embeddings.dtype.kind != "f":
+            raise TypeError(f"{name} must be floating point, got {embeddings.dtype}")
+        if embeddings.dtype.itemsize > 8:
+            raise TypeError(f"{name} must be at most float64, got {embeddings.dtype}")
+        if embeddings.ndim != 2:
+            raise ValueError(f"{name} must have shape [rows, dim], got {embeddings.shape}")
+        source = embeddings
+    else:
         raise TypeError(f"{name} must be a tensor or array, got {type(embeddings).__name__}")
-    if embeddings.dtype.kind != "f" or embeddings.dtype.itemsize > 8:
-        raise TypeError(f"{name} must be floating point of at most 64 bits, got {embeddings.dtype}")
-    if embeddings.ndim != 2:
-        raise ValueError(f"{name} must have shape [rows, dim], got {embeddings.shape}")
-    return embeddings
+    if embeddings.shape[1] == 0:
+        raise ValueError(f"{name} have no columns: shape {tuple(embeddings.shape)}")
+    return source

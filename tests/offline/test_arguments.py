@@ -75,3 +75,13 @@ def test_parameters_and_results_of_a_network_are_embeddings() -> None:
     for x in (torch.nn.Parameter(X.clone()), X.clone().requires_grad_() * 1, X.numpy()):
         np.testing.assert_array_equal(nearest_impostors(x, Y, 2).indices, expected.indices)
         assert hard_pairs(x, Y).negative.tolist() == hard_pairs(X, Y).negative.tolist()
+
+
+def test_sparse_meta_and_narrow_embeddings_are_said() -> None:
+    for index in INDEXES:
+        with pytest.raises(TypeError, match="embeddings must be a dense tensor, got layout"):
+            nearest_impostors(X.to_sparse(), Y, 2, index=index)
+        with pytest.raises(ValueError, match="embeddings must hold values, got a tensor on the m"):
+            nearest_impostors(X.to("meta"), Y, 2, index=index)
+        with pytest.raises(ValueError, match=r"embeddings have no columns: shape \(12, 0\)"):
+            nearest_impostors(X[:, :0], Y, 2, index=index)
