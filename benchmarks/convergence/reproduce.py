@@ -15,7 +15,7 @@ def reproduce(published: Path, *, out: Path, command: str) -> tuple[str, bool]:
     """Train the cell of a file ``RUN/cells/NAME.csv`` anew, as RUN's settings say.
 
     Args:
-        published: the cell's file.
+        published: the cell's file, or where it would be if RUN's ``cells.zip`` were unpacked.
         out: a run folder of its own.
         command: as it was typed.
 
@@ -25,9 +25,10 @@ def reproduce(published: Path, *, out: Path, command: str) -> tuple[str, bool]:
     Raises:
         ValueError: no such file, not a cell's, or a method that is no longer what it was.
     """
-    if not published.is_file():
+    run = RunFolder(published.parent.parent)
+    if published.name not in {file.name for file in run.files("cells").values()}:
         raise ValueError(f"there is no cell {published}")
-    cell, run = Cell.named(published.stem), RunFolder(published.parent.parent)
+    cell = Cell.named(published.stem)
     written = run.written()
     if written is None or cell.method not in written["methods"]:
         raise ValueError(f"{run.path} is not a run folder with the method {cell.method}")

@@ -6,11 +6,12 @@ import json
 import platform
 import re
 import shutil
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import pandas as pd
 import torch
@@ -24,6 +25,12 @@ from metricface.recipes.settings import changes
 
 RAW_PIXELS, UNTRAINED = "raw-pixels", "untrained"
 """What goes by the name of a method and is not trained: the pixels, and the initial weights."""
+
+PACKED = "cells.zip"
+"""Holds the files of a published run, each under the path it had in the run folder."""
+
+Kind: TypeAlias = Literal["cells", "histograms", "hardest"]
+File: TypeAlias = "Path | zipfile.Path"
 
 
 class Cell(NamedTuple):
@@ -60,8 +67,8 @@ class RunFolder:
 
     ``settings.json`` says what the cells share and how each method was set; ``cells/NAME.csv``
     exists once the cell is finished, ``checkpoints/NAME/`` while it is not. ``histograms/`` and
-    ``hardest/`` hold what a cell's final embeddings look like. Methods and seeds may be added in
-    a later run; settings may not change.
+    ``hardest/`` hold what a cell's final embeddings look like. A published run has them all in
+    ``cells.zip``. Methods and seeds may be added in a later run; settings may not change.
 
     Args:
         path: the folder; made if missing.
@@ -151,8 +158,12 @@ class RunFolder:
         file = self.path / "settings.json"
         if not file.exists():
             return None
-        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        missing = {"settings", "headline", "target", "methods", "commands"} - set(content)
+        try:
+            content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{file} is not JSON: {error}") from error
+        missing = {"settings", "headline", "target", "methods", "commands"}
+        missing -= set(content) if isinstance(content, dict) else set()
         if missing:
             raise ValueError(
                 f"{file} lacks {', '.join(sorted(missing))}: not a run of this version"
@@ -163,7 +174,7 @@ class RunFolder:
 
     def finished(self, cell: Cell) -> bool:
         """Whether the cell has run to its end."""
-        return (self.cells / f"{cell.name}.csv").exists()
+        return (self.cells / f"{cell.name}.csv").exists() or cell in self.files("cells")
 
     def finish(self, cell: Cell, rows: Sequence[Mapping[str, float]]) -> None:
         """Write the cell's rows: from here on it is finished, and its checkpoint is gone."""
@@ -193,10 +204,35 @@ class RunFolder:
             (self.path / folder).mkdir(exist_ok=True)
             write_table(self.path / folder / f"{cell.name}.csv", table)
 
+    def files(self, kind: Kind) -> dict[Cell, File]:
+        """The files of a kind by cell, sorted: from ``cells.zip``, the folder, or both.
+
+        Both are there where a published run has gone on.
+
+        Raises:
+            ValueError: ``cells.zip`` is not a zip file.
+        """
+        folders: list[File] = [self.path / kind] if (self.path / kind).is_dir() else []
+        packed = self.path / PACKED
+        if packed.exists():
+            try:
+                folders.insert(0, zipfile.Path(packed, f"{kind}/"))
+            except zipfile.BadZipFile as error:
+                raise ValueError(f"{packed} is not a zip file: fetch it anew") from error
+        found: dict[Cell, File] = {}
+        for folder in folders:
+            for file in folder.iterdir():
+                if re.fullmatch(r"[^.].*\.seed\d+\.fold\d+\.csv", file.name):
+                    found[Cell.named(file.name.removesuffix(".csv"))] = file
+        return dict(sorted(found.items()))
+
     def results(self) -> pd.DataFrame:
         """The rows of all finished cells."""
-        files = sorted(self.cells.glob("*.csv"))
-        return pd.concat([pd.read_csv(file) for file in files], ignore_index=True)
+        tables = []
+        for file in sorted(self.files("cells").values(), key=lambda file: file.name):
+            with file.open(encoding="utf-8") as text:
+                tables.append(pd.read_csv(text))
+        return pd.concat(tables, ignore_index=True)
 
 
 def machine() -> dict[str, Any]:

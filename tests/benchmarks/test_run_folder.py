@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +18,7 @@ from benchmarks.convergence.cell import Task, run_cell
 from benchmarks.convergence.folds import Fold
 from benchmarks.convergence.methods import METHODS, Method, choose
 from benchmarks.convergence.reproduce import reproduce
-from benchmarks.convergence.run_folder import Cell, RunFolder
+from benchmarks.convergence.run_folder import Cell, Kind, RunFolder
 from benchmarks.convergence.settings import Settings
 from metricface.data import ImageSet
 from metricface.files import used_alone
@@ -239,3 +242,49 @@ def test_each_fold_chooses_on_its_own_validation_side(
     assert trained[-3:] == [
         f"semi-hard.seed0.fold{n} {values['margin']}" for n, values in enumerate(tried)
     ]
+
+
+KINDS: tuple[Kind, ...] = ("cells", "histograms", "hardest")
+
+
+def pack(path: Path) -> None:
+    """Publish a run as docs/results.md says: one zip in place of the folders of files."""
+    command = [sys.executable, "-m", "zipfile", "-c", "cells.zip", *KINDS]
+    subprocess.run(command, cwd=path, check=True)
+    for kind in KINDS:
+        shutil.rmtree(path / kind)
+
+
+def test_a_packed_run_is_read_and_goes_on_as_one_of_files(
+    trained: list[str], tmp_path: Path
+) -> None:
+    command = [*SHORT, "--methods", "random", "--seeds", "2", "--out", str(tmp_path)]
+    whole = run(command).summary
+    results = pd.read_csv(tmp_path / "results.csv")
+    listed = {kind: RunFolder(tmp_path).files(kind) for kind in KINDS}
+    trained.clear()
+    pack(tmp_path)
+    for kind, files in listed.items():
+        packed = RunFolder(tmp_path).files(kind)
+        assert [(cell, file.name) for cell, file in packed.items()] == [
+            (cell, file.name) for cell, file in files.items()
+        ]
+    again = run(command)
+    assert trained == []
+    assert not list((tmp_path / "cells").iterdir())
+    pd.testing.assert_frame_equal(again.summary, whole)
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "results.csv"), results)
+    run([*command, "--seeds", "3"])
+    assert trained == ["random.seed2.fold0"]
+    assert RunFolder(tmp_path).results()["seed"].nunique() == 3
+    trained.clear()
+    cell = tmp_path / "cells" / "random.seed1.fold0.csv"
+    sentence, inside = reproduce(cell, out=tmp_path / "again", command="as typed")
+    assert trained == ["random.seed1.fold0"]
+    assert inside, sentence
+
+
+def test_a_broken_zip_is_named(tmp_path: Path) -> None:
+    (tmp_path / "cells.zip").write_text("no zip")
+    with pytest.raises(ValueError, match=r"cells\.zip is not a zip file"):
+        RunFolder(tmp_path).files("cells")
