@@ -168,6 +168,10 @@ class RunFolder:
             raise ValueError(
                 f"{file} lacks {', '.join(sorted(missing))}: not a run of this version"
             )
+        for name, method in content["methods"].items():
+            lacks = {"rule", "family", "chosen"} - set(method)
+            if lacks:
+                raise ValueError(f"{file} does not say {', '.join(sorted(lacks))} of {name}")
         if not all(isinstance(method["chosen"], list) for method in content["methods"].values()):
             raise ValueError(f"{file} chose once for all folds: not a run of this version")
         return content

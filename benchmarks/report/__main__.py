@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks.report.markdown import render_markdown, write_pictures
-from benchmarks.report.page import render_page
-from benchmarks.report.run import read_run
-from benchmarks.report.sections import compose
+from benchmarks.report.figures import write_pictures
+from benchmarks.report.page import contents, render
+from benchmarks.report.run import Run
 from metricface.files import write_whole
 
 DESCRIPTION = """\
@@ -43,10 +42,9 @@ def parser() -> argparse.ArgumentParser:
         epilog=OUTPUT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    arguments.add_argument("run", type=Path, metavar="RUN", help="a folder that a run wrote")
-    arguments.add_argument(
-        "--out", type=Path, metavar="DIR", help="where the report goes; default: RUN"
-    )
+    add, where = arguments.add_argument, "where the report goes; default: RUN"
+    add("run", type=Path, metavar="RUN", help="a folder that a run wrote")
+    add("--out", type=Path, metavar="DIR", help=where)
     return arguments
 
 
@@ -63,10 +61,10 @@ def report(run: Path, out: Path) -> list[Path]:
     Raises:
         ValueError: the folder holds no run, or something that is not a run's.
     """
-    document = compose(read_run(run))
+    said = contents(Run(run))
     out.mkdir(parents=True, exist_ok=True)
-    pictures = write_pictures(document, out)
-    texts = {"report.md": render_markdown(document), "report.html": render_page(document)}
+    pictures = write_pictures(said, out)
+    texts = {"report.md": render(said, "markdown"), "report.html": render(said, "html")}
     for name, text in texts.items():
         write_whole(out / name, partial(Path.write_bytes, data=text.encode()))
     return [out / "report.html", out / "report.md", *pictures]

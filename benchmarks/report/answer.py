@@ -1,4 +1,7 @@
-"""The answer, computed: which method is best, what is as good and cheaper, against whom."""
+"""The answer, computed: which method is best, what is as good and cheaper, against whom.
+
+Each function takes the run and its summary by ``benchmarks.convergence.summary.summarise``.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from benchmarks.convergence.summary import half_width, repeats
+from benchmarks.convergence.summary import half_width, repeats, to_target
 from benchmarks.report.labels import interval, metric, number
 from benchmarks.report.run import Run
 
@@ -18,36 +21,20 @@ class Gap(NamedTuple):
     mean: float
     half: float
 
-    @property
-    def clear(self) -> bool:
-        """Whether the interval of the difference leaves out zero."""
-        return abs(self.mean) > self.half
-
 
 def ranking(run: Run, summary: pd.DataFrame) -> pd.DataFrame:
-    """The complete methods' lines of the summary, the best by the headline first.
-
-    Args:
-        run: says which are complete.
-        summary: of ``benchmarks.convergence.summary.summarise``.
-    """
-    complete = summary[summary["method"].isin(run.complete)]
-    ranked: pd.DataFrame = complete.sort_values(
+    """The complete methods' lines of the summary, the best by the headline first."""
+    ranked: pd.DataFrame = summary[summary["method"].isin(run.complete)].sort_values(
         run.headline, ascending=False, kind="stable", ignore_index=True
     )
     return ranked
 
 
 def paired_gap(run: Run, method: str, other: str) -> Gap:
-    """By how much a method ends above another, repeat by repeat.
+    """By how much a method ends above another, repeat by repeat; both are complete.
 
     Both met the same seeds, folds, batches and initial weights, so the difference within each
     repeat is free of what these do to both alike.
-
-    Args:
-        run: holds the results.
-        method: a complete method.
-        other: another.
     """
     curves = repeats(run.trained[run.trained["method"].isin([method, other])])
     last = curves[curves["step"] == curves.groupby("method")["step"].transform("max")]
@@ -57,12 +44,7 @@ def paired_gap(run: Run, method: str, other: str) -> Gap:
 
 
 def answer(run: Run, summary: pd.DataFrame) -> list[str]:
-    """Two sentences: what is best and whether that is sure, and what is as good and cheaper.
-
-    Args:
-        run: what was measured.
-        summary: of ``benchmarks.convergence.summary.summarise``.
-    """
+    """Two sentences: what is best and whether that is sure, and what is as good and cheaper."""
     ranked = ranking(run, summary)
     if ranked.empty:
         return ["No method has finished all its cells yet, so there is no answer."]
@@ -84,19 +66,18 @@ def _best(run: Run, ranked: pd.DataFrame) -> str:
         return f"{said}, before {runner_up}; one repeat has no interval: their order may be luck."
     apart = best[run.headline] - second[run.headline] > best[half] + second[half]
     gap = paired_gap(run, str(best["method"]), str(second["method"]))
-    chance = "more than chance explains" if gap.clear else "which chance may explain"
-    single = str(best["over"]).removesuffix("s")
+    sure = "more than chance explains" if abs(gap.mean) > gap.half else "which chance may explain"
+    one = str(best["over"]).removesuffix("s")
     return (
         f"{said}; {runner_up}, whose interval {'ends below' if apart else 'overlaps'} it, is "
-        f"{single} by {single} {interval(gap.mean, gap.half)} behind, {chance}."
+        f"{one} by {one} {interval(*gap)} behind, {sure}."
     )
 
 
 def _cheapest(run: Run, ranked: pd.DataFrame) -> str:
     """Of the methods whose mean lies in the best's interval, the one of least training time."""
-    best = ranked.iloc[0]
+    best, cost = ranked.iloc[0], _seconds(ranked["seconds"].iloc[0])
     half = best[f"{run.headline}_ci95"]
-    cost = _seconds(best["seconds"])
     if not math.isfinite(half):
         return f"Its training took {cost}; what is as good and cheaper takes more repeats to say."
     near = ranked[ranked[run.headline] >= best[run.headline] - half]
@@ -107,52 +88,33 @@ def _cheapest(run: Run, ranked: pd.DataFrame) -> str:
     if cheapest["method"] == best["method"]:
         return f"{within}, and it is the cheapest of these, with {cost} of training."
     return (
-        f"{within}; the cheapest of these is **{cheapest['method']}** "
-        f"({_measured(run, cheapest)}), with {_seconds(cheapest['seconds'])} of training against "
-        f"{cost}."
+        f"{within}; the cheapest of these is **{cheapest['method']}** ({_measured(run, cheapest)})"
+        f", with {_seconds(cheapest['seconds'])} of training against {cost}."
     )
 
 
 def first_to_target(run: Run, summary: pd.DataFrame) -> str:
-    """Who reached the target in the fewest steps, and who in the fewest seconds.
-
-    Args:
-        run: what was measured.
-        summary: of ``benchmarks.convergence.summary.summarise``.
-    """
+    """Who reached the target in the fewest steps, and who in the fewest seconds."""
     goal = f"{metric(run.headline)} of {run.target:g}"
     reached = ranking(run, summary).dropna(subset=["steps_to", "seconds_to"])
     if reached.empty:
         return f"No method reached the target, a {goal}, in every repeat."
-    steps = reached.loc[reached["steps_to"].idxmin()]
-    seconds = reached.loc[reached["seconds_to"].idxmin()]
-    if steps["method"] == seconds["method"]:
-        return (
-            f"First at the target, a {goal}: **{steps['method']}**, by steps "
-            f"({number(steps['steps_to'], 0)}) and by training time "
-            f"({_seconds(seconds['seconds_to'])})."
-        )
-    return (
-        f"First at the target, a {goal}: **{steps['method']}** by steps "
-        f"({number(steps['steps_to'], 0)}) and **{seconds['method']}** by training time "
-        f"({_seconds(seconds['seconds_to'])})."
-    )
+    first = reached.loc[reached["steps_to"].idxmin()]
+    soonest = reached.loc[reached["seconds_to"].idxmin()]
+    steps, seconds = number(first["steps_to"], 0), _seconds(soonest["seconds_to"])
+    said = f"First at the target, a {goal}: **{first['method']}**"
+    if first["method"] == soonest["method"]:
+        return f"{said}, by steps ({steps}) and by training time ({seconds})."
+    return f"{said} by steps ({steps}) and **{soonest['method']}** by training time ({seconds})."
 
 
 def against_peers(run: Run, summary: pd.DataFrame) -> str | None:
     """How much sooner than the best of another library our best is where that one ends.
 
-    Both are read from their mean curves, to the evaluation.
-
-    Args:
-        run: what was measured.
-        summary: of ``benchmarks.convergence.summary.summarise``.
-
-    Returns:
-        A sentence; nothing unless both kinds have finished.
+    Both are read from their mean curves, to the evaluation; nothing unless both kinds finished.
     """
     ranked = ranking(run, summary)
-    foreign = ranked["method"].map(lambda name: run.methods[name].family == "peer").astype(bool)
+    foreign = ranked["method"].map(lambda name: run.methods[name]["family"] == "peer").astype(bool)
     if not foreign.any() or foreign.all():
         return None
     peer, own = (str(ranked[side]["method"].iloc[0]) for side in (foreign, ~foreign))
@@ -164,25 +126,19 @@ def against_peers(run: Run, summary: pd.DataFrame) -> str | None:
     )
     if not math.isfinite(ours[0]):
         return f"{said}; the best of this one, **{own}**, does not get there."
+    ratios = [number(t / o, 2) if o > 0 else "∞" for t, o in zip(theirs, ours, strict=True)]
     return (
         f"{said}; the best of this one, **{own}**, is there after {ours[0]:.0f} steps and "
-        f"{_seconds(ours[1])}. Theirs over ours: {_ratio(theirs[0], ours[0])} in steps, "
-        f"{_ratio(theirs[1], ours[1])} in training time."
+        f"{_seconds(ours[1])}. Theirs over ours: {ratios[0]} in steps, {ratios[1]} in training "
+        "time."
     )
 
 
 def _arrival(run: Run, method: str, level: float) -> tuple[float, float]:
     """Step and second at which a method's mean first is at a level; NaN if it never is."""
     curves = repeats(run.trained[run.trained["method"] == method])
-    mean = curves.groupby("step")[[run.headline, "seconds"]].mean()
-    there = mean[mean[run.headline] >= level - 1e-12]  # a mean of means ends in other bits
-    if there.empty:
-        return math.nan, math.nan
-    return float(there.index[0]), float(there["seconds"].iloc[0])
-
-
-def _ratio(theirs: float, ours: float) -> str:
-    return number(theirs / ours, 2) if ours > 0 else "∞"
+    mean = curves.groupby("step", as_index=False)[[run.headline, "seconds"]].mean()
+    return to_target(mean, run.headline, level - 1e-12)  # a mean of means ends in other bits
 
 
 def _seconds(value: float) -> str:

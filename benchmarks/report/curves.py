@@ -12,34 +12,21 @@ from matplotlib.axes import Axes
 
 from benchmarks.convergence.run_folder import RAW_PIXELS
 from benchmarks.convergence.summary import half_width, repeats
-from benchmarks.report.document import Panel
-from benchmarks.report.labels import family, metric, number
+from benchmarks.report.figures import Panel
+from benchmarks.report.labels import FAMILIES, metric, number
 from benchmarks.report.run import Run
 from metricface import plots
 from metricface.plots.palette import FAINT
 
 STORIES = {
-    "Softmax, triplets, and softmax before triplets": (
-        "softmax",
-        "semi-hard",
-        "softmax-then-semi-hard",
-    ),
-    "Random, semi-hard, hardest": ("random", "semi-hard", "batch-hard", "batch-hard-soft"),
-    "Semi-hard with and without a memory": ("semi-hard", "semi-hard-memory"),
-    "Contrastive with and without a memory": ("contrastive", "contrastive-memory"),
-    "Random batches and look-alikes": ("batch-hard-soft", "batch-hard-look-alikes"),
-    "One loss, several miners": (
-        "random",
-        "batch-all",
-        "semi-hard",
-        "easy-positive",
-        "distance-weighted",
-    ),
+    "Softmax, triplets, and softmax before triplets": "softmax semi-hard softmax-then-semi-hard",
+    "Random, semi-hard, hardest": "random semi-hard batch-hard batch-hard-soft",
+    "Semi-hard with and without a memory": "semi-hard semi-hard-memory",
+    "Contrastive with and without a memory": "contrastive contrastive-memory",
+    "Random batches and look-alikes": "batch-hard-soft batch-hard-look-alikes",
+    "One loss, several miners": "random batch-all semi-hard easy-positive distance-weighted",
     "Softmax alone, with triplets, with verification, with centres": (
-        "softmax",
-        "softmax-and-batch-hard",
-        "deepid2",
-        "softmax-center",
+        "softmax softmax-and-batch-hard deepid2 softmax-center"
     ),
 }
 """Comparisons by name; told where two or more of their methods have run."""
@@ -67,11 +54,9 @@ class _Stage(NamedTuple):
 
 def family_panels(run: Run) -> list[Panel]:
     """A family's methods over all others in grey, by step and by second, family after family."""
-    kinds = dict.fromkeys(method.family for method in run.methods.values())
-    groups = {
-        family(kind): [name for name, method in run.methods.items() if method.family == kind]
-        for kind in kinds
-    }
+    groups: dict[str, list[str]] = {}
+    for name, said in run.methods.items():
+        groups.setdefault(FAMILIES.get(said["family"], said["family"]), []).append(name)
     return _panels(run, groups)
 
 
@@ -80,7 +65,8 @@ def story_panels(run: Run) -> list[Panel]:
     peers = [name for name in run.methods if name.startswith(PEER_PREFIX)]
     same = {name: TWINS.get(name, name.removeprefix(PEER_PREFIX)) for name in peers}
     twins = {f"{mine} in both libraries": (mine, theirs) for theirs, mine in same.items()}
-    return _panels(run, {**STORIES, **twins}, at_least=2)
+    stories = {title: names.split() for title, names in STORIES.items()}
+    return _panels(run, {**stories, **twins}, at_least=2)
 
 
 def _panels(run: Run, groups: Mapping[str, Sequence[str]], at_least: int = 1) -> list[Panel]:
@@ -90,15 +76,10 @@ def _panels(run: Run, groups: Mapping[str, Sequence[str]], at_least: int = 1) ->
         return []
     stage = _stage(run, repeats(rows))
     ran = set(stage.curves["method"])
-    panels = []
-    for title, names in groups.items():
-        present = [name for name in names if name in ran]
-        if len(present) >= at_least:
-            panels += [
-                _panel(stage, title, present, "step"),
-                _panel(stage, title, present, "seconds"),
-            ]
-    return panels
+    present = {title: [n for n in names if n in ran] for title, names in groups.items()}
+    by: tuple[Counted, ...] = ("step", "seconds")
+    enough = ((title, names) for title, names in present.items() if len(names) >= at_least)
+    return [_panel(stage, title, names, x) for title, names in enough for x in by]
 
 
 def _stage(run: Run, curves: pd.DataFrame) -> _Stage:
@@ -106,21 +87,21 @@ def _stage(run: Run, curves: pd.DataFrame) -> _Stage:
     baseline = {"raw pixels": float(pixels.mean())} if len(pixels) else {}
     steps = curves.groupby(["method", "step"], as_index=False)
     means: pd.DataFrame = steps[[run.headline, "seconds"]].mean()
-    limits = _limits(curves, means, run, [run.target, *baseline.values()])
+    limits = _limits(curves, means, run.headline, [run.target, *baseline.values()])
     return _Stage(curves, means, run.headline, run.target, baseline, limits)
 
 
 def _limits(
-    curves: pd.DataFrame, means: pd.DataFrame, run: Run, levels: Sequence[float]
+    curves: pd.DataFrame, means: pd.DataFrame, headline: str, levels: Sequence[float]
 ) -> tuple[float, float]:
     """A range that holds every level, what is trained after its first quarter, and every end.
 
     Some methods fall far before they rise; room for that would flatten what is to be compared.
     """
     late = means[means["step"] >= means["step"].max() / 4]
-    seen = [*late[run.headline], *levels]
+    seen = [*late[headline], *levels]
     last = curves[curves["step"] == curves.groupby("method")["step"].transform("max")]
-    for _, ends in last.groupby("method")[run.headline]:
+    for _, ends in last.groupby("method")[headline]:
         half = half_width(ends)
         if math.isfinite(half):
             seen += [float(ends.mean()) - half, float(ends.mean()) + half]
@@ -135,7 +116,7 @@ def _panel(stage: _Stage, title: str, names: Sequence[str], x: Counted) -> Panel
     counted = "optimizer step" if x == "step" else "second of training"
     listed = ", ".join(f"{name} {number(ends[name])}" for name in order)
     return Panel(
-        title=f"{title}, by {x if x == 'step' else 'second'}",
+        title=f"{title}, by {x.removesuffix('s')}",
         caption="",
         alt=f"{metric(stage.metric)} by {counted}. At the end: {listed}.",
         draw=partial(_draw, stage=stage, ends=ends, x=x),
@@ -149,14 +130,8 @@ def _draw(ax: Axes, *, stage: _Stage, ends: dict[str, float], x: Counted) -> Non
         if name not in ends:
             ax.plot(line[x], line[stage.metric], color=FAINT, alpha=0.4, linewidth=0.8, zorder=0.5)
     shown = pd.concat([stage.curves[stage.curves["method"] == name] for name in ends])
-    plots.convergence(
-        shown,
-        metric=stage.metric,
-        x=x,
-        ax=ax,
-        baseline=stage.baseline,
-        target=stage.target,
-    )
+    base, target = stage.baseline, stage.target
+    plots.convergence(shown, metric=stage.metric, x=x, ax=ax, baseline=base, target=target)
     own = stage.means[stage.means["method"].isin(list(ends))]
     ax.set(
         xlabel="optimizer steps" if x == "step" else "seconds of training",

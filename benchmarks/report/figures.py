@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import base64
 import io
-import math
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import fill
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import imsave
 from PIL import Image
+from torch import Tensor
 
-from benchmarks.report.document import Pairs, Panel, Panels
 from metricface import plots
+from metricface.evaluation import HardestPairs
 from metricface.files import write_whole
 from metricface.plots.palette import FAINT, INK
 
@@ -51,6 +55,89 @@ _STYLE: dict[Any, Any] = {
 }
 
 
+class Panel(NamedTuple):
+    """A small picture: title and caption above it, words in its place, its drawing, inches."""
+
+    title: str
+    caption: str
+    alt: str
+    draw: Callable[[Axes], object]
+    height: float
+
+
+class Panels(NamedTuple):
+    """Small multiples in so many columns, and the file and words where they become one."""
+
+    file: str
+    alt: str
+    panels: Sequence[Panel]
+    columns: int
+
+    def save(self, file: Path) -> None:
+        """All panels as one PNG, each under its title."""
+        rows = range(0, len(self.panels), self.columns)
+        heights = [TITLE + max(p.height for p in self.panels[r:][: self.columns]) for r in rows]
+        with _styled():
+            figure = Figure(figsize=(PNG_WIDTH * self.columns, sum(heights)), layout="constrained")
+            grid = figure.subplots(len(rows), self.columns, squeeze=False, height_ratios=heights)
+            for ax, panel in zip(grid.flat, self.panels, strict=False):
+                panel.draw(ax)
+                ax.set_title(fill(panel.title, LETTERS), loc="left", fontweight="bold")
+                if panel.caption:
+                    ax.set_title(panel.caption, loc="right", fontsize="small")
+            for ax in grid.flat[len(self.panels) :]:
+                ax.set_axis_off()
+            _save(figure, file)
+
+
+class Pairs(NamedTuple):
+    """The hardest pairs of a model: its images ``[N, 1, H, W]``, rows of them, all names."""
+
+    file: str
+    title: str
+    images: Tensor
+    found: HardestPairs
+    names: Sequence[str]
+
+    @property
+    def alt(self) -> str:
+        """What the sheet shows, for who cannot see it."""
+        count = len(self.found.impostors) + len(self.found.genuine)
+        return f"The {count} hardest pairs of {self.title}"
+
+    def save(self, file: Path) -> None:
+        """The pairs as a sheet."""
+        columns = max(len(self.found.impostors), len(self.found.genuine))
+        with _styled():
+            figure = Figure(figsize=(max(3.0, 1.35 * columns), 2.4), layout="constrained")
+            ax = figure.subplots()
+            plots.hardest_pairs_sheet(self.images, self.found, labels=self.names, ax=ax)
+            _save(figure, file)
+
+    def tiles(self) -> Iterator[tuple[str, str, list[tuple[str, str, str]]]]:
+        """Of each kind its title, and of each pair the picture, the distance, the names."""
+        found = self.found
+        for kind, title, rows, distances in (
+            ("impostor", "Most alike impostors", found.impostors, found.impostor_distances),
+            ("genuine", "Least alike of one identity", found.genuine, found.genuine_distances),
+        ):
+            tiles = []
+            for (first, second), distance in zip(rows.tolist(), distances.tolist(), strict=True):
+                names = " · ".join(dict.fromkeys((self.names[first], self.names[second])))
+                source = _data_url(self.images[first], self.images[second])
+                tiles.append((source, f"{distance:.2f}", names))
+            yield kind, title, tiles
+
+
+def write_pictures(contents: Mapping[str, Any], folder: Path) -> list[Path]:
+    """Draw every picture of a report into a folder and return the files."""
+    panels = (contents[name] for name in ("families", "comparisons", "distances"))
+    pictures = [*(block for block in panels if block.panels), *contents["pairs"]]
+    for picture in pictures:
+        picture.save(folder / picture.file)
+    return [folder / picture.file for picture in pictures]
+
+
 @contextmanager
 def _styled() -> Iterator[None]:
     """Matplotlib as it came, but for our style: a user's own would change the pictures."""
@@ -67,16 +154,12 @@ def inline_svg(panel: Panel, *, prefix: str) -> str:
         panel: what to draw.
         prefix: of the element's ids, which must differ within a page.
     """
+    buffer = io.StringIO()
+    unsigned = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     with _styled():
         figure = Figure(figsize=(WIDTH, panel.height), layout="constrained")
         panel.draw(figure.subplots())
-        buffer = io.StringIO()
-        figure.savefig(
-            buffer,
-            format="svg",
-            transparent=True,
-            metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")),
-        )
+        figure.savefig(buffer, format="svg", transparent=True, metadata=unsigned)
     return _for_page(buffer.getvalue(), panel.alt, prefix)
 
 
@@ -110,40 +193,19 @@ def _for_page_value(name: str, value: str, prefix: str) -> str:
     return re.sub(r"\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}", value)
 
 
-def write_panels(block: Panels, file: Path) -> None:
-    """All panels as one PNG, each under its title."""
-    rows = math.ceil(len(block.panels) / block.columns)
-    heights = [
-        TITLE + max(p.height for p in block.panels[row * block.columns :][: block.columns])
-        for row in range(rows)
-    ]
-    with _styled():
-        figure = Figure(figsize=(PNG_WIDTH * block.columns, sum(heights)), layout="constrained")
-        grid = figure.subplots(rows, block.columns, squeeze=False, height_ratios=heights).ravel()
-        for ax, panel in zip(grid, block.panels, strict=False):
-            panel.draw(ax)
-            ax.set_title(fill(panel.title, LETTERS), loc="left", fontweight="bold")
-            if panel.caption:
-                ax.set_title(panel.caption, loc="right", fontsize="small")
-        for ax in grid[len(block.panels) :]:
-            ax.set_axis_off()
-        _save(figure, file)
-
-
-def write_pairs(block: Pairs, file: Path) -> None:
-    """The pairs as a sheet."""
-    columns = max(len(block.found.impostors), len(block.found.genuine))
-    with _styled():
-        figure = Figure(figsize=(max(3.0, 1.35 * columns), 2.4), layout="constrained")
-        plots.hardest_pairs_sheet(
-            block.images, block.found, labels=block.names, ax=figure.subplots()
-        )
-        _save(figure, file)
-
-
 def _save(figure: Figure, file: Path) -> None:
     """A PNG of 128 colours, a third of the size and to the eye the same."""
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=DPI, bbox_inches="tight")
     picture = Image.open(drawn).convert("RGB").quantize(128)
     write_whole(file, lambda temporary: picture.save(temporary, format="PNG", optimize=True))
+
+
+def _data_url(first: Tensor, second: Tensor) -> str:
+    """Two images ``[1 or 3, H, W]`` side by side, as a PNG within the page."""
+    both = np.concatenate([np.asarray(image).transpose(1, 2, 0) for image in (first, second)], 1)
+    buffer = io.BytesIO()
+    shown = both[..., 0] if both.shape[2] == 1 else both.clip(0, 1)
+    unsigned: dict[str, Any] = {"Software": None}
+    imsave(buffer, shown, cmap="gray", vmin=0, vmax=1, format="png", metadata=unsigned)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

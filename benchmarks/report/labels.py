@@ -9,14 +9,12 @@ METRICS = {
     "recall_at_5": "Recall@5",
     "r_precision": "R-precision",
     "map_at_r": "MAP@R",
-    "accuracy": "accuracy",
     "eer": "EER",
     "auc": "AUC",
     "tar_at_0.1": "TAR at FAR 1e-1",
     "tar_at_0.01": "TAR at FAR 1e-2",
     "tar_at_0.001": "TAR at FAR 1e-3",
 }
-
 FAMILIES = {
     "triplet": "Triplet losses",
     "pair": "Pair losses",
@@ -31,11 +29,6 @@ def metric(name: str) -> str:
     return METRICS.get(name, name)
 
 
-def family(name: str) -> str:
-    """A family's heading; its own name if it is a new one."""
-    return FAMILIES.get(name, name)
-
-
 def number(value: float, digits: int = 3, missing: str = "–") -> str:
     """A number to so many decimals, or what stands for none.
 
@@ -48,11 +41,6 @@ def number(value: float, digits: int = 3, missing: str = "–") -> str:
 
 def interval(mean: float, half: float, *, signed: bool = False) -> str:
     """A mean with half the width of its interval, if it has one; it does not break over lines.
-
-    Args:
-        mean: written to three decimals.
-        half: NaN where a single repeat tells nothing of it.
-        signed: write a plus before a positive mean.
 
     Example:
         >>> interval(0.8324, 0.0101).split(), interval(0.8324, math.nan)

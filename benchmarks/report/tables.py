@@ -8,160 +8,99 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from benchmarks.convergence.run_folder import RAW_PIXELS
 from benchmarks.report.answer import paired_gap, ranking
-from benchmarks.report.document import Table, TableCell
 from benchmarks.report.labels import interval, metric, number
 from benchmarks.report.run import Run
 
-FURTHER = ("recall_at_1", "map_at_r", "tar_at_0.01", "eer")
-"""Metrics shown after the headline, unless one is the headline itself."""
+COSTS = {
+    "steps_to": "Steps to {:g}",
+    "seconds_to": "Seconds to {:g}",
+    "mining_seconds": "Mining, s",
+    "seconds": "Training, s",
+}
+DIGITS = {"recall_at_1": 3, "map_at_r": 3, "tar_at_0.01": 3, "eer": 3}
+DIGITS |= {"steps_to": 0, "seconds_to": 1, "mining_seconds": 2, "seconds": 1}
+"""The numbers shown after the headline, unless one is the headline, and their decimals."""
 
 
-class _Column(NamedTuple):
-    """A number of the summary: its column, its heading, decimals, and which end is good.
+class TableCell(NamedTuple):
+    """What is read, what it is sorted by (a number stands at the right), whether it is bold."""
 
-    Neither end is where the best would be a method that has no such part.
-    """
+    text: str
+    value: float | None = None
+    best: bool = False
 
-    name: str
-    title: str
-    digits: int
-    larger_is_better: bool | None
+
+class Table(NamedTuple):
+    """A table; the first column names the row."""
+
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[TableCell]]
+    sortable: bool = False
+
+    def numeric(self, column: int) -> bool:
+        """Whether numbers stand in a column."""
+        return any(row[column].value is not None for row in self.rows)
 
 
 def summary_table(run: Run, summary: pd.DataFrame) -> Table:
-    """Every method's line, the best by the headline first, raw pixels among them.
-
-    Args:
-        run: what was measured.
-        summary: of ``benchmarks.convergence.summary.summarise``.
-    """
+    """Every method's line, the best by the headline first, raw pixels among them."""
     ordered = summary.sort_values(run.headline, ascending=False, kind="stable", ignore_index=True)
-    further = [_Column(m, metric(m), 3, m != "eer") for m in FURTHER if m != run.headline]
-    costs = [
-        _Column("steps_to", f"Steps to {run.target:g}", 0, larger_is_better=False),
-        _Column("seconds_to", f"Seconds to {run.target:g}", 1, larger_is_better=False),
-        _Column("mining_seconds", "Mining, s", 2, larger_is_better=None),
-        _Column("seconds", "Training, s", 1, larger_is_better=False),
+    shown = [name for name in DIGITS if name != run.headline and name in summary]
+    rows = [
+        [*_first_cells(run, line, summary), *_number_cells(run, line, shown, summary)]
+        for _, line in ordered.iterrows()
     ]
-    shown = [column for column in (*further, *costs) if column.name in summary]
-    ranked = ranking(run, summary)
-    best = {column.name: _best(ranked[column.name], column) for column in shown}
-    leader = None if ranked.empty else str(ranked["method"].iloc[0])
-    rows = []
-    for _, line in ordered.iterrows():
-        first = _first_cells(run, line, leader)
-        rest = [_number_cell(run, line, column, best[column.name]) for column in shown]
-        rows.append((*first, *rest))
-    titles = ["Method", "Family", metric(run.headline), "Against the best"]
-    return Table(_caption(run, summary), [*titles, *(c.title for c in shown)], rows, sortable=True)
-
-
-def _first_cells(run: Run, line: pd.Series, leader: str | None) -> list[TableCell]:
-    """Name, family, headline with its interval, distance to the best."""
-    method = str(line["method"])
-    if method == RAW_PIXELS:
-        name, kind = "raw pixels", "–"
-    else:
-        total = sum(cell.method == method for cell in run.expected)
-        done = total - sum(cell.method == method for cell in run.missing)
-        name = method if done == total else f"{method} ({done} of {total} cells)"
-        kind = run.methods[method].family
-    headline = interval(line[run.headline], line[f"{run.headline}_ci95"])
-    behind = TableCell("–", math.nan)
-    if leader is not None and method in run.complete and method != leader:
-        gap = paired_gap(run, leader, method)
-        behind = TableCell(interval(-gap.mean, gap.half, signed=True), -gap.mean)
-    return [
-        TableCell(name, best=method == leader),
-        TableCell(kind),
-        TableCell(headline, float(line[run.headline]), best=method == leader),
-        behind,
-    ]
-
-
-def _number_cell(run: Run, line: pd.Series, column: _Column, best: float) -> TableCell:
-    value = float(line[column.name])
-    untrained = line["method"] == RAW_PIXELS
-    if untrained and not column.larger_is_better and column.name != "eer":
-        return TableCell("–", math.nan)
-    missing = "–"
-    if column.name in ("steps_to", "seconds_to"):
-        missing = f"{line['reached']} of {line['repeats']}" if line["reached"] else "never"
-    fair = line["method"] in run.complete
-    return TableCell(
-        number(value, column.digits, missing), value, best=bool(fair and value == best)
-    )
-
-
-def _best(values: pd.Series, column: _Column) -> float:
-    if column.larger_is_better is None:
-        return math.nan
-    return float(values.max() if column.larger_is_better else values.min())
-
-
-def _caption(run: Run, summary: pd.DataFrame) -> str:
     trained = summary[summary["method"] != RAW_PIXELS]
     counts = sorted(set(zip(trained["repeats"], trained["over"], strict=True)))
     repeats = " or ".join(f"{n} {over if n > 1 else over[:-1]}" for n, over in counts)
-    return (
+    caption = (
         f"On identities never trained on, after the last step; mean of {repeats or 'nothing'}, "
         "± half the 95 % interval. Against the best: the mean difference, repeat by repeat. "
         "Best of each column in bold."
     )
+    titles = [COSTS.get(name, metric(name)).format(run.target) for name in shown]
+    first = ["Method", "Family", metric(run.headline), "Against the best"]
+    return Table(caption, [*first, *titles], rows, sortable=True)
 
 
-def tuning_table(run: Run, tuning: pd.DataFrame) -> Table:
-    """What each method's budget of settings was and which of them was chosen.
-
-    Args:
-        run: gives the order of the methods.
-        tuning: its ``tuning.csv``.
-    """
-    tried = tried_settings(run, tuning)
-    rows = []
-    for method, lines in tried.groupby("method", sort=False):
-        named = lines.loc[lines.index.repeat(lines["chosen"]), "setting"]
-        best, worst = float(lines[run.headline].max()), float(lines[run.headline].min())
-        rows.append(
-            [
-                TableCell(str(method)),
-                TableCell(str(len(lines)), float(len(lines))),
-                TableCell(choices([json.loads(setting) for setting in named])),
-                TableCell(number(best), best),
-                TableCell(number(worst), worst),
-            ]
-        )
-    return Table(
-        f"{metric(run.headline)} on validation identities{_over_folds(run)}. The gap between best "
-        "and worst says how much a method depends on its settings.",
-        ["Method", "Settings tried", "Chosen", "Best ends at", "Worst ends at"],
-        rows,
-        sortable=True,
-    )
+def _first_cells(run: Run, line: pd.Series, summary: pd.DataFrame) -> list[TableCell]:
+    """Name, family, headline with its interval, distance to the best."""
+    name, kind, method = "raw pixels", "–", str(line["method"])
+    if method != RAW_PIXELS:
+        kind = run.methods[method]["family"]
+        cells = [cell in run.cells for cell in run.expected if cell.method == method]
+        name = method if all(cells) else f"{method} ({sum(cells)} of {len(cells)} cells)"
+    leader = next(iter(ranking(run, summary)["method"]), None)
+    behind = TableCell("–", math.nan)
+    if leader is not None and method in run.complete and method != leader:
+        gap = paired_gap(run, leader, method)
+        behind = TableCell(interval(-gap.mean, gap.half, signed=True), -gap.mean)
+    value, best = float(line[run.headline]), method == leader
+    headline = TableCell(interval(value, line[f"{run.headline}_ci95"]), value, best)
+    return [TableCell(name, best=best), TableCell(kind), headline, behind]
 
 
-def every_setting_table(run: Run, tuning: pd.DataFrame) -> Table:
-    """Every setting tried, each method's best first, the chosen in bold."""
-    ordered = tried_settings(run, tuning).sort_values(
-        run.headline, ascending=False, kind="stable", ignore_index=True
-    )
-    rows = [
-        [
-            TableCell(str(line["method"]), best=bool(line["chosen"])),
-            TableCell(parameters(json.loads(str(line["setting"]))), best=bool(line["chosen"])),
-            TableCell(number(line[run.headline]), float(line[run.headline])),
-        ]
-        for method in dict.fromkeys(run.methods)
-        for _, line in ordered[ordered["method"] == method].iterrows()
-    ]
-    title = f"{metric(run.headline)}, validation"
-    caption = f"Every setting tried{_over_folds(run)}; those that were chosen in bold."
-    return Table(caption, ["Method", "Setting", title], rows)
+def _number_cells(
+    run: Run, line: pd.Series, shown: Sequence[str], summary: pd.DataFrame
+) -> Iterable[TableCell]:
+    """The best is of complete methods; least mining is no merit, as some have none."""
+    ranked = ranking(run, summary)[list(shown)]
+    best = ranked.min().where([name in COSTS or name == "eer" for name in shown], ranked.max())
+    for name in shown:
+        value, missing = float(line[name]), "–"
+        if line["method"] == RAW_PIXELS and name in COSTS:
+            yield TableCell("–", math.nan)
+            continue
+        if name.endswith("_to"):
+            missing = f"{line['reached']} of {line['repeats']}" if line["reached"] else "never"
+        merit = line["method"] in run.complete and name != "mining_seconds"
+        text = number(value, DIGITS[name], missing)
+        yield TableCell(text, value, best=bool(merit and value == best[name]))
 
 
 def tried_settings(run: Run, tuning: pd.DataFrame) -> pd.DataFrame:
@@ -185,30 +124,42 @@ def tried_settings(run: Run, tuning: pd.DataFrame) -> pd.DataFrame:
         ["method", "setting"], sort=False, as_index=False
     )
     tried: pd.DataFrame = grouped.agg({run.headline: "mean", "chosen": "nunique"})
-    order = {name: number for number, name in enumerate(run.methods)}
-    place = tried["method"].map(lambda name: order.get(name, len(order)))
-    ordered: pd.DataFrame = tried.iloc[np.argsort(place.to_numpy(), kind="stable")].reset_index()
+    order = {name: place for place, name in enumerate(run.methods)}
+    place = tried["method"].map(order).fillna(len(order))
+    ordered: pd.DataFrame = tried.iloc[place.argsort(kind="stable")].reset_index()
     return ordered
 
 
-def methods_table(run: Run) -> Table:
-    """What each method does and the parameters it ran with."""
-    rows = [
-        [
-            TableCell(name),
-            TableCell(method.family),
-            TableCell(method.rule),
-            TableCell(choices(method.chosen)),
+def tuning_tables(run: Run, tried: pd.DataFrame) -> tuple[Table, Table]:
+    """What was chosen for each method, and every setting tried, each method's best first."""
+    short, every = [], []
+    for method, lines in tried.groupby("method", sort=False):
+        named = map(json.loads, lines.loc[lines.index.repeat(lines["chosen"]), "setting"])
+        ends = [
+            TableCell(number(end), float(end)) for end in lines[run.headline].agg(["max", "min"])
         ]
-        for name, method in run.methods.items()
-    ]
-    return Table("", ["Method", "Family", "Rule", "Chosen parameters"], rows)
+        count = TableCell(str(len(lines)), float(len(lines)))
+        short.append([TableCell(str(method)), count, TableCell(choices(list(named))), *ends])
+        if method in run.methods:
+            ordered = lines.sort_values(run.headline, ascending=False, kind="stable")
+            for setting, end, folds in ordered[["setting", run.headline, "chosen"]].to_numpy():
+                words = (str(method), parameters(json.loads(setting)))
+                cells = [TableCell(word, best=bool(folds)) for word in words]
+                every.append([*cells, TableCell(number(end), float(end))])
+    over = ", mean over the folds" if run.folds > 1 else ""
+    caption = (
+        f"{metric(run.headline)} on validation identities{over}. The gap between best and "
+        "worst says how much a method depends on its settings."
+    )
+    titles = ["Method", "Settings tried", "Chosen", "Best ends at", "Worst ends at"]
+    said = f"Every setting tried{over}; those that were chosen in bold."
+    columns = ["Method", "Setting", f"{metric(run.headline)}, validation"]
+    return Table(caption, titles, short, sortable=True), Table(said, columns, every)
 
 
-def named_values(values: Mapping[str, Any], title: str) -> Table:
-    """Names and values of a JSON object."""
-    rows = [[TableCell(str(name)), TableCell(_written(value))] for name, value in values.items()]
-    return Table("", [title, "Value"], rows)
+def plain_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """A table of names and what was written under them."""
+    return Table("", columns, [[TableCell(written(cell)) for cell in row] for row in rows])
 
 
 def parameters(chosen: Mapping[str, Any]) -> str:
@@ -218,32 +169,25 @@ def parameters(chosen: Mapping[str, Any]) -> str:
         >>> parameters({"margin": 0.2, "soft": True})
         'margin 0.2, soft true'
     """
-    return ", ".join(f"{name} {_written(value)}" for name, value in chosen.items())
+    return ", ".join(f"{name} {written(value)}" for name, value in chosen.items())
 
 
 def choices(chosen: Sequence[Mapping[str, Any]]) -> str:
     """The parameters of all folds in a line, those that most folds share first.
 
     Example:
-        >>> choices([{"margin": 0.2}])
-        'margin 0.2'
         >>> choices([{"margin": 0.2}, {"margin": 0.5}, {"margin": 0.5}])
         '2 folds: margin 0.5; 1 fold: margin 0.2'
     """
     counts = Counter(parameters(values) for values in chosen).most_common()
-    if len(counts) == 1:
-        return counts[0][0] or "–"
-    said = (f"{times} fold{'s' if times > 1 else ''}: {text}" for text, times in counts)
-    return "; ".join(said) or "–"
+    said = [f"{times} fold{'s' if times > 1 else ''}: {text}" for text, times in counts]
+    return (counts[0][0] if len(counts) == 1 else "; ".join(said)) or "–"
 
 
-def _over_folds(run: Run) -> str:
-    return ", mean over the folds" if run.settings.get("folds", 1) > 1 else ""
-
-
-def _written(value: object) -> str:
+def written(value: object) -> str:
+    """A value of a JSON file in words."""
     if isinstance(value, str):
         return value
     if isinstance(value, Iterable) and not isinstance(value, Mapping):
-        return ", ".join(_written(each) for each in value)
+        return ", ".join(written(each) for each in value)
     return "none" if value is None else json.dumps(value, ensure_ascii=False)

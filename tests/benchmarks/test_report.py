@@ -20,14 +20,13 @@ import pytest
 
 from benchmarks.convergence.run_folder import Cell
 from benchmarks.convergence.summary import summarise
-from benchmarks.report import pairs
+from benchmarks.report import distances
 from benchmarks.report.__main__ import main, parser, report
 from benchmarks.report.answer import against_peers, answer, first_to_target, paired_gap
 from benchmarks.report.curves import story_panels
-from benchmarks.report.document import Document, Folded, Pairs, Panels, Paragraph, Table
-from benchmarks.report.histograms import pooled, read_histogram
-from benchmarks.report.run import Run, read_run
-from benchmarks.report.sections import compose
+from benchmarks.report.distances import pooled, read_histogram
+from benchmarks.report.page import contents, render
+from benchmarks.report.run import Run
 from benchmarks.report.tables import summary_table, tried_settings
 from metricface.data import ImageSet
 from metricface.evaluation import class_distances
@@ -157,7 +156,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = write_run(tmp_path_factory.mktemp("reported") / "run & co")
     write_optional(path)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pairs, "load", small_images)
+        patch.setattr(distances, "load", small_images)
         report(path, path)
     return path
 
@@ -213,17 +212,10 @@ class Page(HTMLParser):
         return [value for _, attrs in self.tags if (value := attrs.get(attribute)) is not None]
 
 
-def texts(document: Document, anchor: str) -> list[str]:
-    """The paragraphs of a section, those behind a fold with them."""
-    found: list[str] = []
-    blocks = [*next(s for s in document.sections if s.anchor == anchor).blocks]
-    while blocks:
-        block = blocks.pop(0)
-        if isinstance(block, Folded):
-            blocks = [*block.blocks, *blocks]
-        elif isinstance(block, Paragraph):
-            found.append(block.text)
-    return found
+def texts(path: Path, anchor: str) -> list[str]:
+    """The blocks of a section of the Markdown, its title left out."""
+    text = render(contents(Run(path)), "markdown")
+    return text.split("\n## ")[1 + SECTIONS.index(anchor)].strip().split("\n\n")[1:]
 
 
 def summary_of(run: Run) -> pd.DataFrame:
@@ -269,7 +261,7 @@ def test_the_page_needs_nothing_from_anywhere(page: str) -> None:
 
 def test_every_number_of_the_summary_table_is_that_of_the_summary(folder: Path, page: str) -> None:
     head, *rows = Page(page).cells[0]
-    summary = summary_of(read_run(folder)).set_index("method")
+    summary = summary_of(Run(folder)).set_index("method")
     assert [text for text, _ in head[2:5]] == ["Recall@1", "Against the best", "MAP@R"]
     assert [row[0][0] for row in rows] == [
         "semi-hard",
@@ -312,7 +304,7 @@ def test_the_summary_table_agrees_with_a_plain_calculation(folder: Path) -> None
 
 
 def with_summary(path: Path) -> tuple[Run, pd.DataFrame]:
-    run = read_run(path)
+    run = Run(path)
     return run, summary_of(run)
 
 
@@ -372,7 +364,7 @@ def test_markdown_tables_have_as_many_cells_as_columns(folder: Path) -> None:
 
 def test_the_same_run_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pairs, "load", small_images)
+        patch.setattr(distances, "load", small_images)
         files = report(folder, tmp_path / "again")
     assert {file.name for file in files} == {file.name for file in folder.glob("report*")}
     for file in files:
@@ -381,14 +373,14 @@ def test_the_same_run_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None
 
 def test_no_memory_is_spoken_of_where_none_has_run(tmp_path: Path) -> None:
     names = ("semi-hard", "contrastive", "contrastive-memory")
-    run = read_run(write_run(tmp_path / "run", dict.fromkeys(names, (0.6, 0.7, 0.8))))
+    run = Run(write_run(tmp_path / "run", dict.fromkeys(names, (0.6, 0.7, 0.8))))
     told = [panel.title for panel in story_panels(run)]
     assert told == [f"Contrastive with and without a memory, by {by}" for by in ("step", "second")]
 
 
 def test_twins_are_the_same_rule_whatever_their_names(tmp_path: Path) -> None:
     both = ("contrastive", "contrastive-linear", "pml-contrastive", "pml-cosface")
-    run = read_run(write_run(tmp_path / "run", dict.fromkeys(both, (0.6, 0.7, 0.8))))
+    run = Run(write_run(tmp_path / "run", dict.fromkeys(both, (0.6, 0.7, 0.8))))
     told = [panel.title for panel in story_panels(run)]
     assert told == [f"contrastive-linear in both libraries, by {by}" for by in ("step", "second")]
 
@@ -433,27 +425,26 @@ def test_killed_by_the_system_while_writing_leaves_the_old_page(tmp_path: Path) 
 
 
 def test_what_was_not_saved_is_said(tmp_path: Path) -> None:
-    document = compose(read_run(write_run(tmp_path / "run", {"random": (0.6,)})))
-    assert texts(document, "distances") == ["No histograms were saved with this run."]
-    assert texts(document, "pairs") == ["No hardest pairs were saved with this run."]
-    assert texts(document, "tuning")[0].startswith("No tuning was saved")
-    assert texts(document, "comparisons")[0].startswith("None of the comparisons")
-    assert texts(document, "answer")[1].startswith("After 20 steps **random** has the best")
-    assert "no other method has finished" in texts(document, "answer")[1]
+    run = write_run(tmp_path / "run", {"random": (0.6,)})
+    assert texts(run, "distances") == ["No histograms were saved with this run."]
+    assert texts(run, "pairs") == ["No hardest pairs were saved with this run."]
+    assert texts(run, "tuning")[0].startswith("No tuning was saved")
+    assert texts(run, "comparisons")[0].startswith("None of the comparisons")
+    assert texts(run, "answer")[1].startswith("> After 20 steps **random** has the best")
+    assert "no other method has finished" in texts(run, "answer")[1]
 
 
 def test_a_half_run_grid_names_its_gaps_and_keeps_them_out_of_the_answer(tmp_path: Path) -> None:
     path = write_run(tmp_path / "run")
     (path / "cells" / "semi-hard.seed1.fold0.csv").unlink()
-    run = read_run(path)
+    run = Run(path)
     assert [cell.name for cell in run.missing] == ["semi-hard.seed1.fold0"]
-    document = compose(run)
-    said = texts(document, "answer")
-    assert any(text.startswith("Not finished: 1 of 12 cells are missing.") for text in said)
+    said = texts(path, "answer")
+    assert any(text.startswith("> Not finished: 1 of 12 cells are missing.") for text in said)
+    assert "- `semi-hard.seed1.fold0`" in said
     assert "**pml-semi-hard** has the best" in said[1]
     assert "**semi-hard**" not in said[1]
-    (table,) = next(s for s in document.sections if s.anchor == "summary").blocks
-    assert isinstance(table, Table)
+    table = summary_table(run, summary_of(run))
     assert table.rows[0][0].text == "semi-hard (2 of 3 cells)"
     assert not any(cell.best for cell in table.rows[0])
 
@@ -461,29 +452,26 @@ def test_a_half_run_grid_names_its_gaps_and_keeps_them_out_of_the_answer(tmp_pat
 def test_a_run_with_only_the_baseline_has_no_answer(tmp_path: Path) -> None:
     path = write_run(tmp_path / "run", {"random": (0.6,)})
     (path / "cells" / "random.seed0.fold0.csv").unlink()
-    document = compose(read_run(path))
-    assert texts(document, "answer")[1].startswith("No method has finished")
-    assert texts(document, "convergence") == ["No method has been trained yet."]
+    assert texts(path, "answer")[1].startswith("> No method has finished")
+    assert texts(path, "convergence") == ["No method has been trained yet."]
 
 
 def test_pairs_of_other_images_are_refused_in_the_page(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pairs, "load", small_images)
+    monkeypatch.setattr(distances, "load", small_images)
     run = tmp_path / "run"
     shutil.copytree(folder, run)
     row = {"kind": "genuine", "first": 0, "second": 36, "distance": 1.0}
     pd.DataFrame([row]).to_csv(run / "hardest" / "semi-hard.seed1.fold0.csv", index=False)
-    assert "speaks of image 36, 36 are held out" in texts(compose(read_run(run)), "pairs")[0]
+    assert "speaks of image 36, 36 are held out" in texts(run, "pairs")[0]
 
 
 def test_the_pairs_are_those_of_the_best_methods(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pairs, "load", small_images)
-    document = compose(read_run(folder))
-    blocks = next(s for s in document.sections if s.anchor == "pairs").blocks
-    sheets = [block for block in blocks if isinstance(block, Pairs)]
+    monkeypatch.setattr(distances, "load", small_images)
+    sheets = contents(Run(folder))["pairs"]
     assert [sheet.title for sheet in sheets] == [
         "semi-hard, seed 1, fold 0",
         f"{HOSTILE}, seed 1, fold 0",
@@ -497,10 +485,10 @@ def test_the_pairs_are_those_of_the_best_methods(
     [
         (lambda path: shutil.rmtree(path), "has no settings.json"),
         (lambda path: (path / "settings.json").write_text("{"), "is not JSON"),
-        (lambda path: (path / "settings.json").write_text("[]"), "lacks settings, headline"),
+        (lambda path: (path / "settings.json").write_text("[]"), "lacks commands, headline"),
         (
             lambda path: (path / "settings.json").write_text('{"settings": {}, "methods": {}}'),
-            "lacks headline, target",
+            "lacks commands, headline, target",
         ),
         (lambda path: shutil.rmtree(path / "cells"), "holds no finished cell yet"),
         (
@@ -553,7 +541,7 @@ def said_of(
     ends: Mapping[str, Sequence[float]],
     seconds: Mapping[str, float] | None = None,
 ) -> tuple[str, str]:
-    run = read_run(write_run(tmp_path / "run", ends, seconds=seconds))
+    run = Run(write_run(tmp_path / "run", ends, seconds=seconds))
     first, second = answer(run, summary_of(run))
     return plain(first), plain(second)
 
@@ -573,7 +561,7 @@ def test_overlapping_intervals_may_still_differ_seed_by_seed(tmp_path: Path) -> 
     assert "whose interval overlaps it" in first
     assert f"{statistics.fmean(gaps):.3f} ± {half(gaps):.3f} behind" in first
     assert first.endswith("more than chance explains.")
-    run = read_run(tmp_path / "run")
+    run = Run(tmp_path / "run")
     gap = paired_gap(run, "a", "b")
     assert gap.mean == pytest.approx(statistics.fmean(gaps))
     assert gap.half == pytest.approx(half(gaps))
@@ -647,7 +635,7 @@ def test_a_peer_that_is_never_reached_is_said_to_be(tmp_path: Path) -> None:
 
 
 def test_tuning_is_the_mean_over_seeds_after_the_last_step(folder: Path) -> None:
-    run = read_run(folder)
+    run = Run(folder)
     assert run.tuning is not None
     tried = tried_settings(run, run.tuning)
     assert list(dict.fromkeys(tried["method"])) == list(ENDS)
@@ -705,10 +693,7 @@ def test_another_file_is_no_histogram(text: str, said: str, tmp_path: Path) -> N
 
 
 def test_both_libraries_rules_and_the_stories_are_told_where_they_ran(folder: Path) -> None:
-    document = compose(read_run(folder))
-    blocks = next(s for s in document.sections if s.anchor == "comparisons").blocks
-    (panels,) = [block for block in blocks if isinstance(block, Panels)]
-    assert [panel.title for panel in panels.panels] == [
+    assert [panel.title for panel in story_panels(Run(folder))] == [
         "Random, semi-hard, hardest, by step",
         "Random, semi-hard, hardest, by second",
         "One loss, several miners, by step",

@@ -78,6 +78,10 @@ def test_a_folder_of_another_form_is_refused(settings: Settings, tmp_path: Path)
     claim(tmp_path, settings, [METHODS["random"]])
     written = json.loads((tmp_path / "settings.json").read_text())
     written["methods"]["random"]["chosen"] = {"lr": 0.1}
+    text = json.dumps(written)
+    (tmp_path / "settings.json").write_text(text.replace('"family"', '"kind"'))
+    with pytest.raises(ValueError, match="does not say family of random"):
+        RunFolder(tmp_path).written()
     (tmp_path / "settings.json").write_text(json.dumps(written))
     with pytest.raises(ValueError, match="chose once for all folds: not a run of this version"):
         claim(tmp_path, settings, [METHODS["random"]])
