@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import multiprocessing
 import os
 import resource
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from benchmarks.devices import CPU, add_device, wait
 from benchmarks.scale.clustered import clustered
 from benchmarks.scale.table import Column, show
 
@@ -82,7 +84,7 @@ COLUMNS = (
 
 def product(data: Data) -> None:
     """All tiles of the anchors against everyone, each into the same buffer."""
-    buffer = torch.empty(TILE)
+    buffer = torch.empty(TILE, device=data.x.device)
     for rows in torch.split(data.x[: data.anchors], TILE[0]):
         for columns in torch.split(data.x, TILE[1]):
             if len(rows) == TILE[0] and len(columns) == TILE[1]:
@@ -94,8 +96,12 @@ def product(data: Data) -> None:
 PRODUCT = Measure(product)
 
 
-def peak_mib() -> float:
-    """Most memory this process ever held, in MiB."""
+def peak_mib(device: torch.device) -> float:
+    """Most memory that this process ever held on the device, in MiB; NaN if nothing tells."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    if device.type != "cpu":
+        return math.nan
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
@@ -108,18 +114,34 @@ class Cost(NamedTuple):
     recall: float | None
 
 
-def cost(measure: Measure, samples: int, anchors: int, dim: int, k: int, threads: int) -> Cost:
+def cost(
+    measure: Measure,
+    samples: int,
+    anchors: int,
+    dim: int,
+    k: int,
+    threads: int,
+    device: torch.device = CPU,
+) -> Cost:
     """One run, after a small one: imports and threads are not what is measured."""
     import faiss
 
     torch.set_num_threads(threads)
     faiss.omp_set_num_threads(threads)
-    measure.run(Data(*clustered(WARM_UP, dim), WARM_UP, k))
-    data = Data(*clustered(samples, dim), anchors, k)
-    before, start, cpu = peak_mib(), perf_counter(), process_time()
+    measure.run(_data(WARM_UP, WARM_UP, dim, k, device))
+    data = _data(samples, anchors, dim, k, device)
+    wait(device)
+    before, start, cpu = peak_mib(device), perf_counter(), process_time()
     found = measure.run(data)
-    seconds, cpu_s, added = perf_counter() - start, process_time() - cpu, peak_mib() - before
+    wait(device)
+    seconds, cpu_s = perf_counter() - start, process_time() - cpu
+    added = peak_mib(device) - before
     return Cost(seconds, cpu_s, added, measure.recall(data, found) if measure.recall else None)
+
+
+def _data(samples: int, anchors: int, dim: int, k: int, device: torch.device) -> Data:
+    x, labels = clustered(samples, dim)
+    return Data(x.to(device), labels.to(device), anchors, k)
 
 
 def in_own_process(function: Callable[..., Any], *arguments: object) -> Any:
@@ -140,10 +162,10 @@ def rows_of(measures: Mapping[str, Measure], options: argparse.Namespace) -> Ite
             anchors = samples if measure.all_samples else min(asked, samples)
             best, note = _best(measure, samples, anchors, options)
             if best and name == "product":
-                floor = best.cpu_s / anchors
+                floor = _work(best, options.device) / anchors
             times = None
             if best and floor and not measure.own_pairs:
-                times = best.cpu_s / anchors / floor
+                times = _work(best, options.device) / anchors / floor
             yield Row(
                 measure=name,
                 samples=samples,
@@ -166,16 +188,21 @@ def _best(
     if measure.all_pairs and anchors < samples:
         pairs = samples * (samples - 1) // 2
         return None, f"  left out: it is of all {pairs:.1e} pairs, not of {anchors:,} anchors"
-    setting = (measure, samples, anchors, options.dim, options.k, options.threads)
+    size = (samples, anchors, options.dim, options.k, options.threads, options.device)
     try:
-        runs = [in_own_process(cost, *setting) for _ in range(options.repeats)]
+        runs = [in_own_process(cost, measure, *size) for _ in range(options.repeats)]
     except BrokenProcessPool:  # killed, as the system does when memory ends
         return None, "  its process was killed: not enough memory?"
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, MemoryError) or "allocate memory" in str(error):  # torch's
             return None, "  not enough memory"
         raise
-    return min(runs, key=lambda run: run.cpu_s), ""
+    return min(runs, key=lambda run: _work(run, options.device)), ""
+
+
+def _work(cost: Cost, device: torch.device) -> float:
+    """What a run is judged by: an accelerator's work does not show in the processor's seconds."""
+    return cost.cpu_s if device.type == "cpu" else cost.seconds
 
 
 def add_table(
@@ -212,5 +239,6 @@ def _add_arguments(command: argparse.ArgumentParser, measures: Mapping[str, Meas
     add("--dim", type=int, default=128, help="default 128")
     add("--k", type=int, default=10, help="impostors per sample, default 10")
     add("--threads", type=int, default=2, help="default 2")
+    add_device(command)
     add("--repeats", type=int, default=3, help="figures are the best of so many, default 3")
     add("--out", type=Path, metavar="FILE", help="write the table as CSV too")

@@ -28,8 +28,9 @@ Seconds and peak memory of the evaluation over clustered embeddings (as in "offl
   pml            AccuracyCalculator: Recall@1, R-precision, MAP@R of the same
 
 "CPU s" is of all threads, and disturbed less than seconds are by what else the machine does;
-"× product" is CPU seconds over those of the product for as many anchors. Each figure is a process
-of its own; "added" is its peak memory less what it held before.
+"× product" is CPU seconds over those of the product for as many anchors; with another --device it
+is of seconds, and memory is the device's. Each figure is a process of its own; "added" is its peak
+memory less what it held before.
 """
 LISTED = 1_000_000
 
@@ -48,9 +49,10 @@ def listed_pairs(data: Data) -> Verification:
     """Random pairs, of which every second is two neighbours in the order of the labels."""
     generator = torch.Generator().manual_seed(0)
     pairs = torch.randint(len(data.x), (LISTED, 2), generator=generator)
-    order = data.labels.argsort()
+    order = data.labels.argsort().cpu()
     place = torch.randint(len(data.x) - 1, (LISTED // 2,), generator=generator)
     pairs[::2] = torch.stack([order[place], order[place + 1]], dim=1)
+    pairs = pairs.to(data.labels.device)
     same = data.labels[pairs[:, 0]] == data.labels[pairs[:, 1]]
     return verification(data.x, pairs=pairs, same=same)
 
@@ -60,7 +62,7 @@ def search(data: Data) -> Retrieval:
     x, labels, anchors, _ = data
     if anchors == len(x):
         return retrieval(x, labels)
-    ids = torch.arange(len(x))
+    ids = torch.arange(len(x), device=x.device)
     return retrieval(
         x[:anchors],
         labels[:anchors],

@@ -22,8 +22,9 @@ each: centres of unit length in a subspace of 24 dimensions, with noise around t
             everyone: for a few anchors exact search is sooner
 
 "CPU s" is of all threads, and disturbed less than seconds are by what else the machine does;
-"× product" is CPU seconds over those of the product for as many anchors. Each figure is a process
-of its own; "added" is its peak memory less what it held before. Recall is against exact search
+"× product" is CPU seconds over those of the product for as many anchors; with another --device it
+is of seconds, and memory is the device's. Each figure is a process of its own; "added" is its peak
+memory less what it held before. Recall is against exact search
 for 1,000 samples.
 """
 RECALLED = 1000

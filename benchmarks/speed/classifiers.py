@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from benchmarks.devices import CPU, add_device
 from benchmarks.files import write_table
 from benchmarks.speed.timing import Work, peak_extra_mib, side_by_side
 from metricface.classifiers import (
@@ -63,9 +64,9 @@ def theirs() -> dict[str, Callable[[int, int], nn.Module]]:
 
 def products(embeddings: Tensor, classes: int) -> Work:
     """The three products a linear classifier needs, and nothing else."""
-    weight = torch.randn(classes, embeddings.shape[1])
-    gradient = torch.randn(len(embeddings), classes)
     x = embeddings.detach()
+    weight = torch.randn(classes, x.shape[1], device=x.device)
+    gradient = torch.randn(len(x), classes, device=x.device)
 
     def work() -> tuple[Tensor, Tensor, Tensor]:
         return x @ weight.T, gradient @ weight, gradient.T @ x
@@ -84,7 +85,15 @@ def step(head: nn.Module, embeddings: Tensor, labels: Tensor) -> Work:
     return work
 
 
-def measure(classes: int, dim: int, batch: int, *, seconds: float, peers: bool) -> pd.DataFrame:
+def measure(
+    classes: int,
+    dim: int,
+    batch: int,
+    *,
+    seconds: float,
+    peers: bool,
+    device: torch.device = CPU,
+) -> pd.DataFrame:
     """Time all heads at one size.
 
     Args:
@@ -93,18 +102,19 @@ def measure(classes: int, dim: int, batch: int, *, seconds: float, peers: bool) 
         batch: B.
         seconds: for each head.
         peers: whether pytorch-metric-learning's are timed too.
+        device: where all of them run.
 
     Returns:
         A row for each, the bare products first.
     """
     torch.manual_seed(0)
-    embeddings = torch.randn(batch, dim, requires_grad=True)
-    labels = torch.randint(classes, (batch,))
+    embeddings = torch.randn(batch, dim).to(device).requires_grad_()
+    labels = torch.randint(classes, (batch,)).to(device)
     work = {"three products": products(embeddings, classes)}
     for name, make in (HEADS | (theirs() if peers else {})).items():
-        work[name] = step(make(classes, dim), embeddings, labels)
-    peaks = {name: peak_extra_mib(one) for name, one in work.items()}
-    times = side_by_side(work, seconds=seconds)
+        work[name] = step(make(classes, dim).to(device), embeddings, labels)
+    peaks = {name: peak_extra_mib(one, device) for name, one in work.items()}
+    times = side_by_side(work, seconds=seconds, device=device)
     rows = {
         "head": list(work),
         "median_ms": [times[name] for name in work],
@@ -120,13 +130,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     torch.set_num_threads(options.threads or torch.get_num_threads())
     table = measure(
-        options.classes, options.dim, options.batch, seconds=options.seconds, peers=options.peers
+        options.classes,
+        options.dim,
+        options.batch,
+        seconds=options.seconds,
+        peers=options.peers,
+        device=options.device,
     )
     options.out.mkdir(parents=True, exist_ok=True)
     file = options.out / "classifiers.csv"
     write_table(file, table)
     least = (options.classes * (options.batch + options.dim)) * 4 / 2**20
-    print(f"{torch.get_num_threads()} threads; B×C and C×D floats together {least:.0f} MiB\n")
+    print(f"{options.device}, {torch.get_num_threads()} threads")
+    print(f"B×C and C×D floats together {least:.0f} MiB\n")
     columns = ["head", "median_ms", "times_products", "peak_mib"]
     print(
         table[columns]
@@ -149,6 +165,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--batch", type=int, default=256, help="default: 256")
     add("--seconds", type=float, default=8.0, help="for each head; default: 8")
     add("--threads", type=int, help="default: torch's own choice")
+    add_device(parser)
     add("--no-peers", dest="peers", action="store_false", help="only our own heads")
     add("--out", type=Path, default=Path("runs/speed"), metavar="DIR", help="default: runs/speed")
     return parser

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from benchmarks.devices import CPU, add_device
 from benchmarks.files import write_table
 from benchmarks.speed.contenders import CONTENDERS, Contender, open_metric_learning, runnable
 from benchmarks.speed.picture import draw_speed
@@ -25,7 +26,7 @@ and compiled, beside pytorch-metric-learning's and beside one bare N×N×D matri
 floor). All are timed in turns, so the ratios hold on a machine that does other things too.
 
 Embeddings are random and of unit length, P identities with K images each. What would need more
-than half of the machine's memory (4 GiB with --quick) is not run; the note says how much that is.
+than half of the device's memory (4 GiB with --quick) is not run; the note says how much that is.
 """
 
 EPILOG = """\
@@ -51,12 +52,12 @@ class Batch(NamedTuple):
         """Rows of the batch."""
         return self.p * self.k
 
-    def tensors(self) -> tuple[Tensor, Tensor]:
-        """Embeddings of unit length and labels."""
+    def tensors(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Embeddings of unit length and labels, the same numbers on any device."""
         generator = torch.Generator().manual_seed(0)
         x = torch.randn(self.n, self.d, generator=generator)
         labels = torch.arange(self.p).repeat_interleave(self.k)
-        return torch.nn.functional.normalize(x), labels
+        return torch.nn.functional.normalize(x).to(device), labels.to(device)
 
 
 QUICK = "32x4x128,256x4x128,45x40x128"
@@ -82,20 +83,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
             batch,
             contender,
             seconds=0.3 if options.quick else 2.0,
-            allowed_bytes=4 * 2**30 if options.quick else machine_bytes() / 2,
+            allowed_bytes=4 * 2**30 if options.quick else memory_bytes(options.device) / 2,
+            device=options.device,
         )
     table = pd.DataFrame(rows)
     options.out.mkdir(parents=True, exist_ok=True)
     write_table(options.out / "speed.csv", table)
     draw_speed(table, options.out / "speed.png")
-    print(f"\n{torch.get_num_threads()} threads; {reason}\n")
+    print(f"\n{options.device}, {torch.get_num_threads()} threads; {reason}\n")
     print(readable(table), end="\n\n")
     print(options.out / "speed.csv", options.out / "speed.png", sep="\n")
     return 0
 
 
 def measure(
-    batch: Batch, contender: Contender, *, seconds: float, allowed_bytes: float
+    batch: Batch,
+    contender: Contender,
+    *,
+    seconds: float,
+    allowed_bytes: float,
+    device: torch.device = CPU,
 ) -> list[dict[str, object]]:
     """One method on one batch: the floor, ours, theirs, in turns.
 
@@ -104,11 +111,12 @@ def measure(
         contender: the method.
         seconds: for each of them.
         allowed_bytes: the incumbent is not run where it would need more.
+        device: where all of them run.
 
     Returns:
         One row for each of them.
     """
-    x, labels = batch.tensors()
+    x, labels = batch.tensors(device)
     parts = {"eager": contender.ours(False)}
     if contender.compiles:
         parts["compiled"] = contender.ours(True)
@@ -127,8 +135,8 @@ def measure(
         work["oml"] = functools.partial(theirs, x, labels)
     if "compiled" in work:
         work["compiled"]()  # compilation is neither timed nor weighed
-    peaks = {name: peak_extra_mib(function) for name, function in work.items()}
-    times = side_by_side(work, seconds=seconds)
+    peaks = {name: peak_extra_mib(function, device) for name, function in work.items()}
+    times = side_by_side(work, seconds=seconds, device=device)
     rows: list[dict[str, object]] = [
         {
             **batch._asdict(),
@@ -156,8 +164,10 @@ def measure(
     return rows
 
 
-def machine_bytes() -> int:
-    """Memory of this machine."""
+def memory_bytes(device: torch.device) -> int:
+    """Memory of the device; of the machine where the device has none of its own."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
@@ -208,5 +218,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--quick", action="store_true", help=f"three batches ({QUICK}), under two minutes")
     add("--grid", metavar="PxKxD,…", help=f"default: {FULL}")
     add("--threads", type=int, help="default: torch's own choice")
+    add_device(parser)
     add("--out", type=Path, default=Path("runs/speed"), metavar="DIR", help="default: runs/speed")
     return parser

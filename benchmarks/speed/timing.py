@@ -10,28 +10,17 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.devices import CPU, wait
+
 Work = Callable[[], object]
 
 
-def median_ms(function: Work, repeats: int = 7, warmup: int = 2) -> float:
-    """Median milliseconds of one call.
-
-    Args:
-        function: what to time.
-        repeats: timed calls.
-        warmup: calls before, not timed.
-
-    Example:
-        >>> median_ms(lambda: time.sleep(0.001), repeats=3, warmup=0) >= 1
-        True
-    """
-    for _ in range(warmup):
-        function()
-    return statistics.median(_milliseconds(function) for _ in range(repeats))
-
-
 def side_by_side(
-    functions: Mapping[str, Work], *, rounds: int = 15, seconds: float = 2.0
+    functions: Mapping[str, Work],
+    *,
+    rounds: int = 15,
+    seconds: float = 2.0,
+    device: torch.device = CPU,
 ) -> dict[str, float]:
     """Median milliseconds of each function, timed in turns.
 
@@ -43,6 +32,7 @@ def side_by_side(
         functions: what to time, by name; each called before, if its first call is special.
         rounds: timed calls of each, at most.
         seconds: for each function, all rounds together.
+        device: what they run on, waited for before the clock is read.
 
     Returns:
         Milliseconds by name.
@@ -56,29 +46,32 @@ def side_by_side(
     for _ in range(rounds):
         for name, function in functions.items():
             if sum(spent[name]) < 1000 * seconds:
-                spent[name].append(_milliseconds(function))
+                spent[name].append(_milliseconds(function, device))
     return {name: statistics.median(times) for name, times in spent.items()}
 
 
-def peak_extra_mib(function: Work) -> float:
+def peak_extra_mib(function: Work, device: torch.device = CPU) -> float:
     """Most memory held during a call beyond what was held before it, in MiB.
 
-    On CUDA the allocator tells; elsewhere Linux's high-water mark of the process, reset first.
-    NaN where neither is to be had.
+    Of work on CUDA the allocator tells; on the CPU Linux's high-water mark of the process, reset
+    first. NaN where neither is to be had.
 
     Args:
         function: called once, while measured.
+        device: what it runs on, whose memory is meant.
 
     Example:
         >>> 30 < peak_extra_mib(lambda: torch.ones(10, 1024, 1024)) < 50
         True
     """
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
         function()
-        torch.cuda.synchronize()
-        return (torch.cuda.max_memory_allocated() - before) / 2**20
+        wait(device)
+        return (torch.cuda.max_memory_allocated(device) - before) / 2**20
+    if device.type != "cpu":
+        return float("nan")
     try:
         # What was freed but kept for reuse would count as held before.
         ctypes.CDLL(None).malloc_trim(0)
@@ -96,9 +89,9 @@ def _status_kib(field: str) -> float:
     return float(next(line for line in lines if line.startswith(field)).split()[1])
 
 
-def _milliseconds(function: Work) -> float:
+def _milliseconds(function: Work, device: torch.device) -> float:
+    wait(device)
     start = time.perf_counter()
     function()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
+    wait(device)
     return 1000 * (time.perf_counter() - start)

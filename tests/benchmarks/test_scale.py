@@ -100,6 +100,17 @@ def test_the_table_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("table", ["evaluation", "offline"])
+def test_a_device_is_named_or_refused(table: str, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = [table, *SMALL, "--samples", "300", "--measures", "product", "--device"]
+    assert main([*asked, "cpu"]) == 0
+    with pytest.raises(SystemExit) as stopped:
+        main([*asked, "cuda:99"])
+    assert stopped.value.code == 2
+    assert "argument --device: cuda:99 is not to be had here" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("here")
 def test_above_a_size_only_some_are_anchors(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

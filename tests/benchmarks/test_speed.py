@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 from benchmarks.speed import mining
 from benchmarks.speed.__main__ import main
 from benchmarks.speed.contenders import CONTENDERS
 from benchmarks.speed.mining import Batch, measure
+from benchmarks.speed.timing import peak_extra_mib, side_by_side
 
 
 def test_a_small_grid_makes_table_and_picture(
@@ -54,3 +57,54 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     assert stopped.value.code == 0
     assert "speed.csv" in capsys.readouterr().out
+
+
+def test_heads_are_timed_on_the_device_named(tmp_path: Path) -> None:
+    small = ["--classes", "30", "--dim", "8", "--batch", "4", "--seconds", "0.01", "--no-peers"]
+    assert main(["classifiers", *small, "--device", "cpu", "--out", str(tmp_path)]) == 0
+    table = pd.read_csv(tmp_path / "classifiers.csv")
+    assert (table["median_ms"] > 0).all()
+    assert len(table) == 9
+
+
+@pytest.mark.parametrize("word", ["mining", "classifiers"])
+def test_a_device_that_is_not_there_is_said(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([word, "--device", "cuda:99"])
+    assert stopped.value.code == 2
+    assert "argument --device: cuda:99 is not to be had here" in capsys.readouterr().err
+
+
+def test_work_on_the_cpu_is_weighed_there_though_cuda_exists(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waited = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    for name in ("reset_peak_memory_stats", "memory_allocated", "max_memory_allocated"):
+        monkeypatch.setattr(torch.cuda, name, lambda *_: 0)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda *_: waited.append("cuda"))
+    cpu = torch.device("cpu")
+    assert 30 < peak_extra_mib(lambda: torch.ones(10, 1024, 1024), cpu) < 50
+    side_by_side({"nothing": lambda: None}, device=cpu)
+    assert not waited
+
+
+def test_work_on_an_accelerator_is_waited_for_and_weighed_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    happened: list[str] = []
+    held = {"memory_allocated": 3 * 2**20, "max_memory_allocated": 10 * 2**20}
+
+    def noted(name: str, *_: object) -> int | None:
+        happened.append(name)
+        return held.get(name)
+
+    for name in (*held, "synchronize", "reset_peak_memory_stats"):
+        monkeypatch.setattr(torch.cuda, name, partial(noted, name))
+    cuda = torch.device("cuda", 0)
+    assert peak_extra_mib(lambda: happened.append("work"), cuda) == 7
+    order = [name for name in happened if name in ("work", "synchronize", "max_memory_allocated")]
+    assert order[order.index("work") :] == ["work", "synchronize", "max_memory_allocated"]
+    happened.clear()
+    side_by_side({"one": lambda: happened.append("work")}, rounds=2, device=cuda)
+    assert happened == ["synchronize", "work", "synchronize"] * 2
