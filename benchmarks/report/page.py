@@ -106,7 +106,20 @@ def render(contents: Mapping[str, Any], form: Literal["html", "markdown"]) -> st
     environment.filters["prose"] = html_prose if form == "html" else markdown_prose
     environment.filters["plain"] = markdown_plain
     text = environment.get_template("report.j2").render(contents, form=f"{form}.j2", svg=svg)
-    return text.rstrip("\n") + "\n"
+    text = text.rstrip("\n") + "\n"
+    return _styles_once(text) if form == "html" else text
+
+
+def _styles_once(page: str) -> str:
+    """The styles of pictures as classes: each stands thousands of times in a page."""
+    styles: dict[str, str] = {}
+    page = re.sub(
+        r' style="([^"]*)"',
+        lambda found: f' class="{styles.setdefault(found[1], f"s{len(styles)}")}"',
+        page,
+    )
+    rules = "".join(f".{name} {{ {style} }}\n" for style, name in styles.items())
+    return page.replace("</style>", f"{rules}</style>", 1)
 
 
 def html_prose(text: str) -> Markup:

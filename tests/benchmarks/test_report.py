@@ -10,6 +10,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import zipfile
 from collections.abc import Mapping, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
@@ -329,6 +330,27 @@ def test_pictures_are_described_and_take_the_colours_of_the_page(page: str) -> N
     images = [attrs for tag, attrs in Page(page).tags if tag == "img"]
     assert len(images) == 2 * 3
     assert all(attrs["alt"] for attrs in images)
+
+
+def test_a_packed_run_has_the_same_report(folder: Path, tmp_path: Path) -> None:
+    packed = tmp_path / folder.name
+    kinds = [folder / kind for kind in ("cells", "histograms", "hardest")]
+    shutil.copytree(folder, packed, ignore=lambda *_: ["cells", "histograms", "hardest"])
+    with zipfile.ZipFile(packed / "cells.zip", "w") as archive:
+        for file in (file for kind in kinds for file in kind.iterdir()):
+            archive.write(file, file.relative_to(folder))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(distances, "load", small_images)
+        patch.chdir(packed.parent)
+        report(packed, tmp_path / "out")
+    for name in ("report.html", "report.md"):
+        page = (folder / name).read_text(encoding="utf-8")
+        found = (tmp_path / "out" / name).read_text(encoding="utf-8")
+        assert without_command(found) == without_command(page)
+
+
+def without_command(page: str) -> str:
+    return re.sub(r"--reproduce \S.*csv", "", page)
 
 
 def test_the_command_that_repeats_a_cell_names_one(folder: Path, page: str) -> None:

@@ -1,0 +1,61 @@
+"""The published runs: complete, what their pages say, and small enough to be in a repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from benchmarks.convergence.run_folder import UNTRAINED, RunFolder
+from benchmarks.convergence.summary import summarise
+from benchmarks.report.answer import against_peers, answer, first_to_target
+from benchmarks.report.page import markdown_prose
+from benchmarks.report.run import Run
+
+RESULTS = Path(__file__).parents[2] / "docs" / "results"
+MOST_BYTES, MOST_FILES = 4_000_000, 40
+"""docs/results.md states these."""
+RUNS = ("glyphs", "glyphs-1024", "orl")
+
+
+def test_the_results_stay_small() -> None:
+    sizes = {file: file.stat().st_size for file in RESULTS.rglob("*") if file.is_file()}
+    largest = sorted(sizes, key=lambda file: -sizes[file])[:5]
+    named = ", ".join(f"{file.relative_to(RESULTS)} {sizes[file]:,}" for file in largest)
+    said = "pack the run as docs/results.md says; the largest files are"
+    assert sum(sizes.values()) <= MOST_BYTES, f"{sum(sizes.values()):,} bytes: {said} {named}"
+    assert len(sizes) <= MOST_FILES, f"{len(sizes)} files: {said} {named}"
+    assert {file.relative_to(RESULTS).parts[0] for file in sizes} == set(RUNS)
+
+
+def test_the_stated_size_is_the_tested_one() -> None:
+    text = (RESULTS.parent / "results.md").read_text(encoding="utf-8")
+    assert f"{MOST_BYTES / 1e6:g} MB in {MOST_FILES} files" in text
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_published_run_is_complete_and_its_summary_that_of_its_cells(name: str) -> None:
+    run = Run(RESULTS / name)
+    assert not run.missing
+    assert set(run.complete) == set(run.methods)
+    for kind in ("histograms", "hardest"):
+        described = {cell.method for cell in run.folder.files(kind)}
+        assert described >= {*run.methods, UNTRAINED}
+    found = summarise(RunFolder(run.path).results(), headline=run.headline, target=run.target)
+    published = pd.read_csv(run.path / "summary.csv")
+    pd.testing.assert_frame_equal(found, published, check_dtype=False, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_published_page_says_what_its_cells_say(name: str) -> None:
+    run = Run(RESULTS / name)
+    summary = summarise(run.results, headline=run.headline, target=run.target)
+    text = (run.path / "report.md").read_text(encoding="utf-8")
+    for said in (
+        " ".join(answer(run, summary)),
+        first_to_target(run, summary),
+        against_peers(run, summary),
+    ):
+        assert said is not None
+        assert markdown_prose(said) in text
