@@ -26,8 +26,13 @@ lint: $(INSTALLED)
 types: $(INSTALLED)
 	$(BIN)/mypy
 
+# The second run is of what another processor might decide otherwise: tests/shaking.py.
+SHAKEN := metricface tests/test_ties.py tests/test_lengths.py tests/test_distances.py \
+	tests/miners tests/losses tests/offline tests/evaluation tests/recipes/test_training.py
+
 tests: $(INSTALLED)
 	$(BIN)/python -m pytest --numprocesses 2
+	$(BIN)/python -m pytest --numprocesses 2 --shake 1 --vary 1 $(SHAKEN)
 
 docs: $(INSTALLED)
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going -q docs docs/_build

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from metricface.files import write_whole
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -46,24 +48,6 @@ def say(text: str, stream: IO[str] | None = None) -> None:
     except BrokenPipeError:
         # What is still buffered would fail once more when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-def write_whole(file: Path, fill: Callable[[Path], object]) -> None:
-    """Write under a temporary name in the same folder, then rename.
-
-    Args:
-        file: what to write; its folder must exist.
-        fill: writes the content to the path it is given.
-
-    Raises:
-        OSError: the folder is missing or full; what was there before stays.
-    """
-    part = file.with_name(f".{file.stem}.part{file.suffix}")
-    try:
-        fill(part)
-        os.replace(part, file)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def write_json(file: Path, report: dict[str, Any]) -> None:
@@ -104,7 +88,8 @@ def write_picture(file: Path, draw: Callable[[Axes], object], *, size: tuple[flo
         ) from error
     figure = Figure(figsize=size, layout="constrained")
     draw(figure.subplots())
-    write_whole(file, lambda part: figure.savefig(part, dpi=130))
+    kind = file.suffix.removeprefix(".") or None
+    write_whole(file, lambda part: figure.savefig(part, format=kind, dpi=130))
 
 
 def _plain(value: Any) -> Any:
