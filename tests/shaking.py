@@ -26,7 +26,7 @@ _MANTISSA = {torch.float32: 24, torch.float64: 53}
 
 
 def shake(seed: int) -> None:
-    """Perturb every inexact product from now on, the same product always in the same way."""
+    """Perturb every inexact product from now on, the same two rows always in the same way."""
     plain: Product = products.squared_distances
     multiplied = tiles.multiplied
 
@@ -35,28 +35,31 @@ def shake(seed: int) -> None:
         if query.ndim == 3 or is_exact(query, reference):
             return squared
         own, other = ((side.detach() ** 2).sum(1) for side in (query, reference))
-        return (squared + noise(squared.detach(), own[:, None] + other, seed)).clamp_min(0)
+        return (squared + noise(own, other, seed)).clamp_min(0)
 
     def shaken_tile(left: Tensor, right: Tensor, out: Tensor) -> Tensor:
         tile = multiplied(left, right, out)
         # Of [−2q, 1, ‖q‖²] and [r, ‖r‖², 1] the last columns hold the squared lengths.
         if is_exact(left[:, :-2] / 2, right[:-2].T):
             return tile
-        return tile.add_(noise(tile, left[:, -1:].abs() + right[-2], seed))
+        return tile.add_(noise(left[:, -1].abs(), right[-2], seed))
 
     for module in (distance, tiles):
         vars(module)["squared_distances"] = squared_distances
     tiles.multiplied = shaken_tile
 
 
-def noise(values: Tensor, scale: Tensor, seed: int) -> Tensor:
-    """Some units in the last place of the scale, by value and by place."""
-    bits = values.contiguous().view(torch.int64 if values.dtype == torch.float64 else torch.int32)
-    row, column = (torch.arange(count) for count in values.shape)
-    mixed = (bits.long() + 7919 * row[:, None] + 104_729 * column + seed) * 0x1E3779B97F4A7C15
+def noise(own: Tensor, other: Tensor, seed: int) -> Tensor:
+    """Some units in the last place of the sum of two squared lengths, ``[B, R]``.
+
+    It depends on the two rows alone, not on their places: the size of a block may change nothing.
+    """
+    integer = torch.int64 if own.dtype == torch.float64 else torch.int32
+    mixed = own.contiguous().view(integer).long()[:, None] * 7919
+    mixed = (mixed + other.contiguous().view(integer) + seed) * 0x1E3779B97F4A7C15
     mixed = (mixed ^ (mixed >> 29)) * 0x3F58476D1CE4E5B9
     units = (mixed >> 32) % (2 * _UNITS + 1) - _UNITS
-    return units.to(scale) * scale * torch.finfo(scale.dtype).eps
+    return units.to(own.dtype) * (own[:, None] + other) * torch.finfo(own.dtype).eps
 
 
 def is_exact(x: Tensor, y: Tensor) -> bool:

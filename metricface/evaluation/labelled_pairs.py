@@ -19,9 +19,10 @@ _SLACK = 1.0001  # rounding in a product may put a pair a little beyond its dist
 
 
 class PairTile(NamedTuple):
-    """Distances of the samples ``rows`` to the samples ``columns``, and which pairs are meant.
+    """Distances of the samples ``rows`` to the samples ``columns``, gone at the next tile.
 
-    ``mask`` is None where all of them are, which is so for nearly every tile.
+    ``mask`` says which pairs are meant. It is None where all are, which is so for nearly every
+    tile.
     """
 
     rows: slice
@@ -30,7 +31,10 @@ class PairTile(NamedTuple):
     mask: Tensor | None
 
     def pick(self, matrix: Tensor) -> Tensor:
-        """The entries of a matrix of this tile's shape of the pairs that are meant, flat."""
+        """The entries of a matrix of this tile's shape of the pairs that are meant, flat.
+
+        Where all are meant they are not copied.
+        """
         return matrix.flatten() if self.mask is None else matrix[self.mask]
 
 
