@@ -177,6 +177,41 @@ def label_array(labels: Labels, name: str = "labels") -> npt.NDArray[Any]:
     return array
 
 
+class Numbered(NamedTuple):
+    """Identities by number: whose each sample is, and what each is called."""
+
+    numbers: npt.NDArray[np.int64]
+    """The number of each sample's identity, ``[N]``."""
+    names: npt.NDArray[Any]
+    """The label of each identity, in their sorted order, ``[C]``."""
+
+
+def numbered(
+    labels: Labels, name: str = "labels", *, count: int | None = None, of: str = "embeddings"
+) -> Numbered:
+    """Identities numbered 0 to C − 1 in the sorted order of their labels.
+
+    Args:
+        labels: ``[N]``, integers or strings.
+        name: what to call them in an error.
+        count: how many there have to be; None for any number.
+        of: what there are as many of, for an error.
+
+    Raises:
+        TypeError: labels are neither integers nor strings.
+        ValueError: labels are not one-dimensional, or another number than ``count``.
+
+    Example:
+        >>> numbered(["ben", "anna", "ben"])
+        Numbered(numbers=array([1, 0, 1]), names=array(['anna', 'ben'], dtype='<U4'))
+    """
+    array = label_array(labels, name)
+    if count is not None and len(array) != count:
+        raise ValueError(f"{count} {of} came with {len(array)} {name}")
+    names, numbers = np.unique(array, return_inverse=True)
+    return Numbered(numbers.reshape(-1).astype(np.int64), names)
+
+
 def _integers(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Python integers as int64 where they fit; else left as objects, which compare exactly."""
     try:

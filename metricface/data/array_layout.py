@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from metricface.data.identity_labels import numbered
+from metricface.data.identity_labels import named_identities
 from metricface.data.images import ImageSet
 from metricface.types import Labels
 
@@ -53,7 +53,7 @@ def image_array(
     array = images if isinstance(images, np.ndarray) else _mapped(images)
     if isinstance(labels, str | os.PathLike):
         labels = _mapped(labels)
-    return ImageSet(_channels_last(array, channels), *numbered(labels))
+    return ImageSet(_channels_last(array, channels), *named_identities(labels))
 
 
 def _mapped(path: str | os.PathLike[str]) -> npt.NDArray[Any]:

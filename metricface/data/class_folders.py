@@ -6,7 +6,7 @@ import os
 import warnings
 from pathlib import Path
 
-from metricface.data.identity_labels import numbered, warn_without_pairs
+from metricface.data.identity_labels import named_identities, warn_without_pairs
 from metricface.data.image_files import ImageFiles
 from metricface.data.many_files import Broken
 
@@ -65,7 +65,7 @@ def image_folder(
     folders = _class_folders(root)
     files = {folder.name: _images_below(folder) for folder in folders}
     _check_empty([name for name, inside in files.items() if not inside], len(files), root, broken)
-    labels, names = numbered([name for name, inside in files.items() for _ in inside])
+    labels, names = named_identities([name for name, inside in files.items() for _ in inside])
     warn_without_pairs(labels, root)
     paths = [file for inside in files.values() for file in inside]
     return ImageFiles(paths, labels, names, size=size, colour=colour)

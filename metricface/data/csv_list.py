@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from metricface.data.identity_labels import numbered, warn_without_pairs
+from metricface.data.identity_labels import named_identities, warn_without_pairs
 from metricface.data.image_files import ImageFiles
 
 _NAMED = 3
@@ -68,7 +68,7 @@ def image_list(
     folder = source.parent if root is None else Path(root).expanduser()
     paths = [folder / row.path for row in rows]
     _check_files(source, rows, paths)
-    labels, names = numbered([row.label for row in rows])
+    labels, names = named_identities([row.label for row in rows])
     warn_without_pairs(labels, source)
     return ImageFiles(paths, labels, names, size=size, colour=colour)
 

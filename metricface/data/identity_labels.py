@@ -7,10 +7,10 @@ import warnings
 import numpy as np
 import numpy.typing as npt
 
-from metricface.types import Labels, label_array
+from metricface.types import Labels, numbered
 
 
-def numbered(labels: Labels) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
+def named_identities(labels: Labels) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
     """Identities numbered 0 to C − 1 in the sorted order of their labels, and their names.
 
     Args:
@@ -24,12 +24,12 @@ def numbered(labels: Labels) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
         ValueError: labels are not one-dimensional.
 
     Example:
-        >>> numbered([20, 7, 20])
+        >>> named_identities([20, 7, 20])
         (array([1, 0, 1]), ('7', '20'))
     """
-    values, numbers = np.unique(label_array(labels), return_inverse=True)
+    numbers, values = numbered(labels)
     names = (name.decode() if isinstance(name, bytes) else str(name) for name in values.tolist())
-    return numbers.astype(np.int64), tuple(names)
+    return numbers, tuple(names)
 
 
 def check_labels(labels: object, names: object, count: int) -> None:

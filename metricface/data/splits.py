@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from metricface.types import Labels, label_array
+from metricface.types import Labels, numbered
 
 
 def identity_split(
@@ -42,7 +42,8 @@ def identity_split(
     shares = [float(fraction) for fraction in fractions]
     if not shares or not all(share > 0 for share in shares) or math.fsum(shares) > 1 + 1e-9:
         raise ValueError(f"fractions must be above 0 and sum to at most 1, got {tuple(fractions)}")
-    identities, member = _identities(labels)
+    member, names = numbered(labels)
+    identities = len(names)
     counts = _largest_remainders(shares, identities)
     if 0 in counts:
         raise ValueError(
@@ -76,17 +77,12 @@ def identity_folds(labels: Labels, folds: int = 5, seed: int = 0) -> list[npt.ND
         >>> sorted(fold.tolist() for fold in folds)
         [[0, 1], [2], [3, 4, 5]]
     """
-    identities, member = _identities(labels)
+    member, names = numbered(labels)
+    identities = len(names)
     if not 2 <= folds <= identities:
         raise ValueError(f"folds must be from 2 to the {identities} identities, got {folds}")
     order = np.random.default_rng(seed).permutation(identities)
     return [_members(part, member) for part in np.array_split(order, folds)]
-
-
-def _identities(labels: Labels) -> tuple[int, npt.NDArray[np.int64]]:
-    """How many identities, and which of them (in the order of their values) each sample is."""
-    values, member = np.unique(label_array(labels), return_inverse=True)
-    return len(values), member.astype(np.int64)
 
 
 def _members(part: npt.NDArray[np.int64], member: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -17,7 +17,7 @@ from metricface.distances.rows import Rows
 from metricface.distances.tiles import WIDTH, squared_tiles
 from metricface.evaluation.embeddings import DISTANCE, embedding_matrix
 from metricface.given import as_count, zero_or_above
-from metricface.types import Embeddings, Labels, label_array
+from metricface.types import Embeddings, Labels, numbered
 
 Method: TypeAlias = Literal["dbscan", "agglomerative", "kmeans"]
 """Which of scikit-learn's algorithms groups the embeddings."""
@@ -110,9 +110,7 @@ def clustering(
     distance = check_distance(distance)
     cluster: Any = _sklearn("cluster")
     x = embedding_matrix(embeddings)
-    known = label_array(labels)
-    if len(known) != len(x):
-        raise ValueError(f"{len(x)} embeddings came with {len(known)} labels")
+    known = numbered(labels, count=len(x))
     if len(x) == 0:
         raise ValueError("there is no sample to group")
     if clusters is not None and clusters > len(x):
@@ -131,10 +129,10 @@ def clustering(
         )
         found = model.fit_predict(distance.pairwise(x).cpu().numpy())
     else:
-        wanted = len(np.unique(known)) if clusters is None else clusters
+        wanted = len(known.names) if clusters is None else clusters
         rows = distance.prepare(x)[0].cpu().numpy()
         found = cluster.KMeans(wanted, random_state=seed, n_init=4).fit_predict(rows)
-    return cluster_scores(found, known)
+    return cluster_scores(found, known.numbers)
 
 
 def cluster_scores(assignment: Labels, labels: Labels) -> Clustering:
@@ -160,10 +158,8 @@ def cluster_scores(assignment: Labels, labels: Labels) -> Clustering:
     Reference:
         Amigó et al., "A comparison of extrinsic clustering evaluation metrics" (2009).
     """
-    groups, own = np.unique(label_array(assignment, "assignment"), return_inverse=True)
-    names, known = np.unique(label_array(labels), return_inverse=True)
-    if len(own) != len(known):
-        raise ValueError(f"{len(own)} assignments came with {len(known)} labels")
+    own, groups = numbered(assignment, "assignment")
+    known, names = numbered(labels, count=len(own), of="assignments")
     if len(own) == 0:
         raise ValueError("there is no sample to score")
     ones = np.ones(len(own), dtype=np.int64)

@@ -16,7 +16,7 @@ from metricface.distances.rows import Rows
 from metricface.distances.tiles import WIDTH, squared_tiles
 from metricface.evaluation.embeddings import DISTANCE, checked_ranks, checked_rates
 from metricface.evaluation.operating_points import allowed_impostors
-from metricface.types import Embeddings, Labels, label_array
+from metricface.types import Embeddings, Labels, label_array, numbered
 
 _BYTES_AT_ONCE = 16 * 2**20  # of probes, between which the gallery is read anew
 
@@ -135,10 +135,10 @@ def _people(
         raise TypeError("labels are strings on one side and integers on the other")
     if names.dtype.kind != wanted.dtype.kind:  # signed and unsigned have no common integer type
         names, wanted = names.astype(object), wanted.astype(object)
-    people, person = np.unique(names, return_inverse=True)
+    person, people = numbered(names)
     place = np.searchsorted(people, wanted).clip(max=max(len(people) - 1, 0))
     own = np.where(people[place] == wanted, place, -1) if len(people) else np.full(len(wanted), -1)
-    return torch.from_numpy(person.astype(np.int64)), torch.from_numpy(own.astype(np.int64))
+    return torch.from_numpy(person), torch.from_numpy(own.astype(np.int64))
 
 
 def _ranked(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,7 +12,7 @@ from metricface.distances import Distance
 from metricface.distances.rows import Rows
 from metricface.distances.tiles import squared_tiles
 from metricface.given import as_count
-from metricface.types import Embeddings, Labels, label_array
+from metricface.types import Embeddings, Labels, numbered
 
 _SLACK = 1.0001  # rounding in a product may put a pair a little beyond its distance
 
@@ -68,10 +67,7 @@ class LabelledPairs:
     ) -> None:
         block = as_count("block", block)
         x = Rows(embeddings, distance)
-        identities = label_array(labels)
-        if len(identities) != len(x):
-            raise ValueError(f"{len(x)} embeddings came with {len(identities)} labels")
-        codes = torch.from_numpy(np.unique(identities, return_inverse=True)[1])
+        codes = torch.from_numpy(numbered(labels, count=len(x)).numbers)
         order = torch.argsort(codes, stable=True)
         count = torch.bincount(codes)
         self.genuine_count = int((count * (count - 1) // 2).sum())

@@ -12,7 +12,7 @@ from torch import Tensor
 from metricface.distances.unit_rows import unit_rows
 from metricface.embeddings import working_dtype
 from metricface.evaluation.embeddings import embedding_matrix
-from metricface.types import Embeddings, Labels, label_array
+from metricface.types import Embeddings, Labels, numbered
 
 
 class Templates(NamedTuple):
@@ -60,16 +60,10 @@ def mean_templates(
         Whitelam et al., "IARPA Janus Benchmark-B Face Dataset" (2017), section 4.
     """
     x = embedding_matrix(embeddings)
-    own = label_array(templates, "templates")
-    if len(own) != len(x):
-        raise ValueError(f"{len(x)} embeddings came with {len(own)} templates")
-    names, template = np.unique(own, return_inverse=True)
+    template, names = numbered(templates, "templates", count=len(x))
     values = unit_rows(x.double()) if normalize else x.double()
     if media is not None:
-        of = label_array(media, "media")
-        if len(of) != len(x):
-            raise ValueError(f"{len(x)} embeddings came with {len(of)} media")
-        medium = np.unique(of, return_inverse=True)[1]
+        medium = numbered(media, "media", count=len(x)).numbers
         both, group = np.unique(np.stack([template, medium]), axis=1, return_inverse=True)
         values, template = _means(values, group.reshape(-1)), both[0]
     dtype = working_dtype(x)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,27 +12,6 @@ from metricface.distances.product import squared_differences
 from metricface.distances.rows import Rows
 from metricface.identities import Matches
 from metricface.offline.neighbours import Neighbours
-from metricface.types import Labels, label_array
-
-
-def identity_codes(labels: Labels, count: int) -> Tensor:
-    """The number of each sample's identity in the sorted order of the labels, int64 ``[N]``.
-
-    Args:
-        labels: integers or strings.
-        count: how many there have to be.
-
-    Raises:
-        ValueError: another number of labels.
-
-    Example:
-        >>> identity_codes(["ben", "anna", "ben"], 3)
-        tensor([1, 0, 1])
-    """
-    identities = label_array(labels)
-    if len(identities) != count:
-        raise ValueError(f"{count} embeddings came with {len(identities)} labels")
-    return torch.from_numpy(np.unique(identities, return_inverse=True)[1].astype(np.int64))
 
 
 @dataclass(frozen=True)
@@ -114,10 +92,10 @@ def measured(
 
     Example:
         >>> from metricface.distances import Euclidean
-        >>> rows = Rows(np.array([[0.0], [1.0], [5.0]]), Euclidean(normalize=False))
+        >>> rows = Rows(torch.tensor([[0.0], [1.0], [5.0]]), Euclidean(normalize=False))
         >>> found = torch.tensor([[2, 1]])
         >>> measured(rows, torch.tensor([0]), found, Euclidean(normalize=False)).distances
-        array([[1., 5.]])
+        array([[1., 5.]], dtype=float32)
     """
     k = found.shape[1]
     worst = -torch.inf if farthest else torch.inf

@@ -7,11 +7,10 @@ import torch
 from metricface.distances import Distance, SquaredEuclidean
 from metricface.distances.rows import Rows
 from metricface.given import as_count
-from metricface.offline.candidates import identity_codes
 from metricface.offline.impostors import Index, nearest_impostors
 from metricface.offline.neighbours import Neighbours
 from metricface.offline.positives import positives as positives_of
-from metricface.types import Embeddings, Labels, Pairs
+from metricface.types import Embeddings, Labels, Pairs, numbered
 
 
 def hard_pairs(
@@ -82,7 +81,7 @@ def hard_pairs(
         progress=progress,
     )
     rows = Rows(embeddings, distance)
-    codes = identity_codes(labels, len(rows))
+    codes = torch.from_numpy(numbered(labels, count=len(rows)).numbers)
     everyone = torch.arange(len(rows))
     own = positives_of(rows, codes, everyone, positives, distance, farthest=True, progress=progress)
     return Pairs(*_listed(own), *_listed(impostors))

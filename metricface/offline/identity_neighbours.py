@@ -12,9 +12,8 @@ from torch import Tensor
 from metricface.distances import Distance, SquaredEuclidean
 from metricface.distances.rows import Rows
 from metricface.given import as_count
-from metricface.offline.candidates import identity_codes
 from metricface.offline.impostors import Index, nearest_impostors
-from metricface.types import Embeddings, Labels
+from metricface.types import Embeddings, Labels, numbered
 
 By: TypeAlias = Literal["mean", "sample"]
 """What stands for an identity: the mean of its embeddings, or a random one of them."""
@@ -71,7 +70,7 @@ def identity_neighbours(
     k, seed = as_count("k", k), as_count("seed", seed, 0)
     distance = SquaredEuclidean() if distance is None else distance
     rows = Rows(embeddings, distance)
-    codes = identity_codes(labels, len(rows))
+    codes = torch.from_numpy(numbered(labels, count=len(rows)).numbers)
     if by == "mean":
         stand_in = _means(rows, codes)
     else:

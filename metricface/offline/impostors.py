@@ -13,12 +13,12 @@ from metricface.distances.rows import Rows
 from metricface.distances.tiles import width_for
 from metricface.given import as_count, as_count_or_none, as_number, as_pair, zero_or_above
 from metricface.offline.approximate import approximate_search
-from metricface.offline.candidates import Candidates, identity_codes, measured
+from metricface.offline.candidates import Candidates, measured
 from metricface.offline.neighbours import Neighbours
 from metricface.offline.positives import positives
 from metricface.offline.tile_search import search
 from metricface.progress import with_progress
-from metricface.types import Embeddings, Labels
+from metricface.types import Embeddings, Labels, numbered
 
 Index: TypeAlias = Literal["exact", "ivf", "hnsw"]
 """How neighbours are sought: all pairs, FAISS's inverted lists, or its navigable graph."""
@@ -96,7 +96,7 @@ def nearest_impostors(
     if index not in get_args(Index):
         raise ValueError(f"index must be 'exact', 'ivf' or 'hnsw', got {index!r}")
     rows = Rows(embeddings, distance)
-    codes = identity_codes(labels, len(rows))
+    codes = torch.from_numpy(numbered(labels, count=len(rows)).numbers)
     chosen = _row_numbers(anchors, len(rows))
     allowed = _candidates(rows, codes, chosen, distance, near_duplicate, margin, progress)
     if index == "exact":

@@ -10,7 +10,7 @@ from metricface.distances import Distance, SquaredEuclidean
 from metricface.distances.given import check_distance
 from metricface.evaluation.embeddings import embedding_matrix
 from metricface.plots.palette import INK, axes_or_new
-from metricface.types import Embeddings, Labels, label_array
+from metricface.types import Embeddings, Labels, numbered
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,14 +50,12 @@ def similarity_matrix(
         >>> [text.get_text() for text in ax.get_yticklabels()]
         ['anna', 'ben']
     """
-    x, names = embedding_matrix(embeddings), label_array(labels)
-    if len(names) != len(x):
-        raise ValueError(f"{len(x)} embeddings came with {len(names)} labels")
+    x = embedding_matrix(embeddings)
+    of, identities = numbered(labels, count=len(x))
     if not 1 <= len(x) <= _LARGEST:
         raise ValueError(
             f"a similarity matrix shows 1 to {_LARGEST} embeddings, got {len(x)}: draw a sample"
         )
-    identities, of = np.unique(names, return_inverse=True)
     order = np.argsort(of, kind="stable")
     measure = SquaredEuclidean() if distance is None else check_distance(distance)
     square = measure.pairwise(x[order.tolist()]).cpu().numpy()

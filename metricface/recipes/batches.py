@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
-from metricface.types import Labels, label_array
+from metricface.types import Labels, numbered
 
 Augment: TypeAlias = Callable[[Tensor, torch.Generator], Tensor]
 """Changes a batch of inputs at random, with all its randomness from the generator."""
@@ -188,7 +188,4 @@ def identity_numbers(data: Labelled) -> np.ndarray[tuple[int], np.dtype[np.int64
     """
     if not isinstance(data, Labelled):
         raise TypeError(f"the data must have .labels and a length, got {type(data).__name__}")
-    labels = label_array(data.labels)
-    if len(labels) != len(data):
-        raise ValueError(f"the data has {len(data)} items but {len(labels)} labels")
-    return np.unique(labels, return_inverse=True)[1].astype(np.int64)
+    return numbered(data.labels, count=len(data), of="items of the data").numbers

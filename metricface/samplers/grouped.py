@@ -12,7 +12,7 @@ from metricface.samplers.index import Short
 from metricface.samplers.passes import IdentitySampler, Plan
 from metricface.samplers.rounds import IdentityRounds, Visits
 from metricface.samplers.shuffles import Ints, generator, mix
-from metricface.types import Labels, label_array
+from metricface.types import Labels, numbered
 
 Small: TypeAlias = Literal["skip", "error"]
 """What to do with a group that has fewer identities than a batch."""
@@ -140,10 +140,7 @@ class GroupedPKSampler(IdentitySampler):
     def _group_of_identity(self, groups: Labels) -> tuple[Ints, Ints]:
         """Names of the groups and the number of each identity's."""
         index = self._index
-        array = label_array(groups, "groups")
-        if len(array) != len(index.order):
-            raise ValueError(f"got {len(array)} groups for {len(index.order)} labels")
-        names, of_image = np.unique(array, return_inverse=True)
+        of_image, names = numbered(groups, "groups", count=len(index.order), of="labels")
         group = of_image[index.order[index.start]]
         owner = index.of_images()
         stray = np.flatnonzero((owner >= 0) & (of_image != group[owner]))

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metricface.samplers.shuffles import Ints
-from metricface.types import Labels, label_array
+from metricface.types import Labels, label_array, numbered
 
 Short: TypeAlias = Literal["repeat", "skip", "error"]
 """What to do with an identity that has fewer than k images."""
@@ -43,9 +43,9 @@ class IdentityIndex:
         if len(array) == 0:
             raise ValueError("labels are empty: there is nothing to sample from")
         self.names: npt.NDArray[Any]
-        self.names, of_image = np.unique(array, return_inverse=True)
-        self.order = _grouped(of_image.reshape(-1), len(self.names))
-        size = np.bincount(of_image.reshape(-1), minlength=len(self.names))
+        of_image, self.names = numbered(array)
+        self.order = _grouped(of_image, len(self.names))
+        size = np.bincount(of_image, minlength=len(self.names))
         few = size < k
         if short == "error" and few.any():
             raise ValueError(_shortage(self.names[few], size[few], k))

@@ -247,7 +247,7 @@ def exploding(images: Tensor, generator: torch.Generator) -> Tensor:
     [
         ({"steps": 0}, ValueError, "steps must be at least 1, got 0"),
         ({"data": Unlabelled()}, TypeError, "data must have .labels and a length, got Unlabelled"),
-        ({"data": FewLabels()}, ValueError, "the data has 40 items but 3 labels"),
+        ({"data": FewLabels()}, ValueError, "40 items of the data came with 3 labels"),
         ({"validation": Unlabelled()}, TypeError, "data must have .labels .*, got Unlabelled"),
         ({"sampler": Forgetful()}, TypeError, "Forgetful has no state_dict, so a training with"),
         ({"sampler": Idle()}, ValueError, "Idle yields no batch to train on"),

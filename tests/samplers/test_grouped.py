@@ -91,7 +91,7 @@ def test_small_groups_are_left_out_when_asked() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"groups": [0, 0, 0]}, "got 3 groups for 5 labels"),
+        ({"groups": [0, 0, 0]}, "5 labels came with 3 groups"),
         ({"groups": ["x", "y", "x", "x", "x"]}, "identity 7 is in two groups: 'x' and 'y'"),
         ({"groups": [0, 0, 0, 0, 1]}, r"1 of 2 groups have fewer than the 2 .*: 1 \(1\)"),
         ({"groups": [0, 0, 1, 2, 3], "small": "skip"}, "4 of 4 groups have fewer"),
