@@ -196,6 +196,8 @@ def _exact_distances(query: Tensor, reference: Tensor) -> Tensor:
     product = _sum_of_parts(lambda x, y: x @ y.T, own, other)
     own_norm = _sum_of_parts(lambda x, y: (x * y).sum(1, keepdim=True), own, own)
     other_norm = _sum_of_parts(lambda x, y: (x * y).sum(1), other, other)
+    if len(own) == 1:  # nothing is rounded, so the sum may be taken in place
+        return product.mul_(-2).add_(own_norm).add_(other_norm).clamp_min_(0)
     return (own_norm + other_norm).sub_(product.mul_(2)).clamp_min_(0)
 
 

@@ -16,7 +16,7 @@ from metricface.distances.product import any_equal, are_codes, in_exact_parts, r
 from metricface.embeddings import check_lengths, check_matrix, first_bad_row
 from metricface.types import Embeddings
 
-_AT_ONCE = 1 << 16  # rows looked at together
+_AT_ONCE = 1 << 20  # entries looked at together: 8 MiB in float64
 _SAMPLED = 256  # rows whose centre stands for that of all
 
 
@@ -129,7 +129,8 @@ class Rows:
 
     def stretches(self) -> Iterator[slice]:
         """All rows in slices of a size that is read at once."""
-        return (slice(start, start + _AT_ONCE) for start in range(0, len(self), _AT_ONCE))
+        step = max(1, _AT_ONCE // self.dim)
+        return (slice(start, start + step) for start in range(0, len(self), step))
 
     def sample(self) -> Tensor:
         """A few rows from all over the set, uncentred."""
