@@ -7,9 +7,8 @@ from torch import Tensor
 
 from metricface.identities import MatchBlock
 from metricface.miners.compilation import dense
-from metricface.miners.extreme_positive import extreme_positive
+from metricface.miners.kernels import extreme_positive, row_minimum
 from metricface.miners.miner import Miner
-from metricface.miners.ordered_bits import row_minimum
 from metricface.types import Triplets
 
 

@@ -9,9 +9,8 @@ from torch import Tensor
 
 from metricface.distances import Distance
 from metricface.identities import MatchBlock
-from metricface.miners.extreme_positive import extreme_positive
+from metricface.miners.kernels import extreme_positive, next_beyond
 from metricface.miners.miner import Miner
-from metricface.miners.ordered_bits import next_beyond
 from metricface.types import Triplets
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from metricface.distances import Cosine, Distance
 from metricface.given import as_count_or_none, zero_or_above
 from metricface.identities import MatchBlock
-from metricface.miners.extreme_positive import extreme_positive
+from metricface.miners.kernels import extreme_positive
 from metricface.miners.miner import Miner
 from metricface.types import Pairs
 

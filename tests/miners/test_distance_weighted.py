@@ -11,7 +11,6 @@ from scipy.stats import chisquare
 from torch import Tensor
 
 from metricface.miners import DistanceWeightedMiner
-from metricface.miners.distance_weighted import cumulative_weights, draw_columns
 from tests.layouts import Batch, batches, draw_rows
 from tests.oracles.mining import distance_matrix, distance_weights
 
@@ -76,26 +75,6 @@ def seeded() -> torch.Generator:
 
 def one() -> Tensor:
     return torch.ones(1)
-
-
-@pytest.mark.parametrize("dim", [2, 3, 128, 1024])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_weights_never_vanish_nor_overflow(dim: int, dtype: torch.dtype) -> None:
-    rows = torch.tensor(
-        [[0.0, 0.5, 1.3], [1.399, 1.3999, 1.39999], [1.9, 1.99, 1.9999], [torch.inf] * 3],
-        dtype=dtype,
-    )
-    total = cumulative_weights(rows, dim, 0.5, 2.0)[:, -1]
-    assert total.isfinite().all()
-    assert (total[:3] >= 0.99).all()
-    assert total[3] == 0
-
-
-def test_inversion_picks_each_column_in_its_interval() -> None:
-    cumulative = torch.tensor([[0.0, 1.0, 1.0, 4.0, 4.0]])
-    unit = torch.tensor([0.0, 0.2499, 0.25, 0.9999999])
-    row = torch.zeros(4, dtype=torch.int64)
-    assert draw_columns(cumulative, row, unit).tolist() == [1, 1, 3, 3]
 
 
 def test_random_embeddings_in_many_dimensions_keep_every_anchor() -> None:
