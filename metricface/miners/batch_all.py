@@ -54,17 +54,15 @@ class BatchAllMiner(Miner[Triplets]):
         seed: int = 0,
         block_bytes: int = 256 * 2**20,
     ) -> None:
-        super().__init__(distance=distance, block_bytes=block_bytes)
+        super().__init__(distance=distance, draws=Draws(seed), block_bytes=block_bytes)
         self.margin = as_number("margin", margin)
         if not self.margin >= 0:
             raise ValueError(f"margin must be 0 or above, got {margin}")
         self.per_anchor = as_count_or_none("per_anchor", per_anchor)
-        self.draws = Draws(seed)
-        self._key = 0
 
-    def begin(self, dim: int) -> None:
-        """A fresh key for this batch."""
-        self._key = self.draws.next_key()
+    def drawing(self) -> bool:
+        """Only with ``per_anchor``: it draws where the selection starts."""
+        return self.per_anchor is not None
 
     def mine(self, distances: Tensor, block: MatchBlock) -> Triplets:
         """All violators, or an even selection of each anchor's."""
@@ -99,7 +97,8 @@ class BatchAllMiner(Miner[Triplets]):
         total = torch.bincount(triplets.anchor, minlength=block.shape[0])
         kept = total.clamp_max(most)
         row, place = ragged(kept)
-        start = random_unit(self._key, row + block.start, torch.zeros_like(row), torch.float64)
+        sample = self.numbers(row, block)
+        start = random_unit(self._key, sample, torch.zeros_like(row), torch.float64)
         within = ((place + start) * (total[row] / kept[row])).long().clamp_max(total[row] - 1)
         chosen = (torch.cumsum(total, 0) - total)[row] + within
         return Triplets(*(index[chosen] for index in triplets))

@@ -67,7 +67,9 @@ class DistanceWeightedMiner(Miner[Triplets]):
         block_bytes: int = 256 * 2**20,
         compiled: bool = False,
     ) -> None:
-        super().__init__(distance=Euclidean(), block_bytes=block_bytes, compiled=compiled)
+        super().__init__(
+            distance=Euclidean(), draws=Draws(seed), block_bytes=block_bytes, compiled=compiled
+        )
         self.cutoff = as_number("cutoff", cutoff)
         self.nonzero_loss_cutoff = as_number("nonzero_loss_cutoff", nonzero_loss_cutoff)
         if not 0 < self.cutoff < self.nonzero_loss_cutoff <= 2:
@@ -79,12 +81,6 @@ class DistanceWeightedMiner(Miner[Triplets]):
             raise ValueError(f"otherwise must be 'skip' or 'uniform', got {otherwise!r}")
         self.per_anchor = as_count_or_none("per_anchor", per_anchor)
         self.otherwise = otherwise
-        self.draws = Draws(seed)
-        self._key, self._dim = 0, 0
-
-    def begin(self, dim: int) -> None:
-        """A fresh key for this batch."""
-        self._key, self._dim = self.draws.next_key(), dim
 
     def mine(self, distances: Tensor, block: MatchBlock) -> Triplets:
         """Draw a negative for each positive pair, or ``per_anchor`` triplets."""
@@ -92,7 +88,7 @@ class DistanceWeightedMiner(Miner[Triplets]):
             block.hide_(distances), self._dim, self.cutoff, self.nonzero_loss_cutoff
         )
         anchor, positive, slot = self._positives(block)
-        sample = anchor + block.start
+        sample = self.numbers(anchor, block)
         unit = random_unit(self._key, sample, 2 * slot, cumulative.dtype)
         negative = draw_columns(cumulative, anchor, unit)
         found = cumulative[anchor, -1] > 0
@@ -110,6 +106,7 @@ class DistanceWeightedMiner(Miner[Triplets]):
         if self.per_anchor is None:
             return block.anchor, block.positive, ragged(count)[1]
         anchor, slot = ragged((count > 0) * self.per_anchor)
-        place = random_below(self._key, anchor + block.start, 2 * slot + 1, count[anchor])
+        sample = self.numbers(anchor, block)
+        place = random_below(self._key, sample, 2 * slot + 1, count[anchor])
         first = torch.cumsum(count, 0) - count
         return anchor, block.positive[first[anchor] + place], slot

@@ -13,6 +13,7 @@ from metricface.distances.given import check_distance
 from metricface.embeddings import check_embeddings
 from metricface.given import as_count
 from metricface.identities import MatchBlock, Matches
+from metricface.miners.draws import Draws
 from metricface.types import Labels, Pairs, Triplets
 
 Mined = TypeVar("Mined", Triplets, Pairs)
@@ -27,6 +28,7 @@ class Miner(nn.Module, ABC, Generic[Mined]):
 
     Args:
         distance: how far apart two embeddings are.
+        draws: random numbers, for a rule that draws; each call takes a key of its own.
         block_bytes: about how much extra memory mining may take, in bytes.
         compiled: run the dense inner steps under torch.compile: the same answer, sooner; the
             first call takes seconds.
@@ -37,18 +39,24 @@ class Miner(nn.Module, ABC, Generic[Mined]):
     copies = 2
     #: A rule that never looks at distances is handed an empty tensor in their place.
     needs_distances = True
+    #: The number of the first anchor within the batch of all processes; set it before a call.
+    #: Draws depend on the number of their anchor, so that several processes draw what one would.
+    first_anchor = 0
 
     def __init__(
         self,
         *,
         distance: Distance | None = None,
+        draws: Draws | None = None,
         block_bytes: int = 256 * 2**20,
         compiled: bool = False,
     ) -> None:
         super().__init__()
         self.distance = SquaredEuclidean() if distance is None else check_distance(distance)
+        self.draws = draws
         self.block_bytes = as_count("block_bytes", block_bytes)
         self.compiled = compiled
+        self._key, self._dim = 0, 0  # of the present call
 
     @abstractmethod
     def mine(self, distances: Tensor, block: MatchBlock) -> Mined:
@@ -96,7 +104,9 @@ class Miner(nn.Module, ABC, Generic[Mined]):
         check_embeddings(embeddings, ref_emb, squared=not self.distance.normalize)
         matches = Matches.of(embeddings, labels, ref_emb, ref_labels, ids=ids, ref_ids=ref_ids)
         query, reference = self.distance.settled(embeddings, ref_emb)
-        self.begin(embeddings.shape[1])
+        self._dim = embeddings.shape[1]
+        if self.draws is not None and self.drawing():
+            self._key = self.draws.next_key()
         step = self._block_rows(matches, query.element_size())
         mined: list[Mined] = []
         for start in range(0, matches.shape[0] if matches.shape[1] else 0, step):
@@ -111,8 +121,13 @@ class Miner(nn.Module, ABC, Generic[Mined]):
         joined = [torch.cat(parts) for parts in zip(*mined, strict=True)]
         return self.kind(*(joined or [empty] * len(self.kind._fields)))
 
-    def begin(self, dim: int) -> None:
-        """Called once for each batch of D-dimensional embeddings, before its first block."""
+    def drawing(self) -> bool:
+        """Whether the rule draws as it is set; if not, a call keeps its place in the sequence."""
+        return True
+
+    def numbers(self, anchor: Tensor, block: MatchBlock) -> Tensor:
+        """Numbers of a block's anchors within the batch of all processes: draws depend on them."""
+        return anchor + (self.first_anchor + block.start)
 
     def _block_rows(self, matches: Matches, item: int) -> int:
         """How many anchors fit into the byte budget, at least one."""

@@ -39,14 +39,8 @@ class RandomMiner(Miner[Triplets]):
     def __init__(
         self, per_anchor: int = 1, *, seed: int = 0, block_bytes: int = 256 * 2**20
     ) -> None:
-        super().__init__(block_bytes=block_bytes)
+        super().__init__(draws=Draws(seed), block_bytes=block_bytes)
         self.per_anchor = as_count("per_anchor", per_anchor)
-        self.draws = Draws(seed)
-        self._key = 0
-
-    def begin(self, dim: int) -> None:
-        """A fresh key for this batch."""
-        self._key = self.draws.next_key()
 
     def mine(self, distances: Tensor, block: MatchBlock) -> Triplets:
         """Draw, anchor by anchor."""
@@ -55,7 +49,7 @@ class RandomMiner(Miner[Triplets]):
         anchor = usable.repeat_interleave(self.per_anchor)
         slot = torch.arange(len(anchor), device=anchor.device) % self.per_anchor
         first = torch.cumsum(positives, 0) - positives
-        sample = anchor + block.start
+        sample = self.numbers(anchor, block)
         place = random_below(self._key, sample, 2 * slot, positives[anchor])
         rank = random_below(self._key, sample, 2 * slot + 1, negatives[anchor])
         positive = block.positive[first[anchor] + place]

@@ -62,24 +62,22 @@ class RankedMiner(Miner[Triplets]):
         seed: int = 0,
         block_bytes: int = 256 * 2**20,
     ) -> None:
-        super().__init__(distance=distance, block_bytes=block_bytes)
+        super().__init__(distance=distance, draws=Draws(seed), block_bytes=block_bytes)
         self.positive_rank = _as_ranks("positive_rank", positive_rank)
         self.negative_rank = _as_ranks("negative_rank", negative_rank)
         self.temperature = None if temperature is None else above_zero("temperature", temperature)
         self.per_anchor = as_count("per_anchor", per_anchor)
-        self.draws = Draws(seed)
-        self._key = 0
 
-    def begin(self, dim: int) -> None:
-        """A fresh key for this batch."""
-        self._key = self.draws.next_key()
+    def drawing(self) -> bool:
+        """Only with a temperature."""
+        return self.temperature is not None
 
     def mine(self, distances: Tensor, block: MatchBlock) -> Triplets:
         """Rank both sides, then combine or draw."""
         far, positive = self._ranked_positives(distances, block)
         near, negative = _ranked(block.hide_(distances), self.negative_rank, largest=False)
         if self.temperature is not None:
-            anchor, i, j = self._drawn(block.start, far, near, self.temperature)
+            anchor, i, j = self._drawn(block, far, near, self.temperature)
             return Triplets(anchor, positive[anchor, i], negative[anchor, j])
         usable = (far > -torch.inf)[:, :, None] & (near < torch.inf)[:, None, :]
         anchor, i, j = usable.nonzero(as_tuple=True)
@@ -98,14 +96,15 @@ class RankedMiner(Miner[Triplets]):
         return far, listed.gather(1, place)
 
     def _drawn(
-        self, start: int, far: Tensor, near: Tensor, temperature: float
+        self, block: MatchBlock, far: Tensor, near: Tensor, temperature: float
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Anchors, and the columns drawn for them."""
         usable = ((far > -torch.inf).any(1) & (near < torch.inf).any(1)).nonzero().squeeze(1)
         anchor = usable.repeat_interleave(self.per_anchor)
         slot = torch.arange(len(anchor), device=anchor.device) % self.per_anchor
-        i = self._softmax_draw(_in_units(far[anchor], temperature), anchor + start, 2 * slot)
-        j = self._softmax_draw(_in_units(-near[anchor], temperature), anchor + start, 2 * slot + 1)
+        sample = self.numbers(anchor, block)
+        i = self._softmax_draw(_in_units(far[anchor], temperature), sample, 2 * slot)
+        j = self._softmax_draw(_in_units(-near[anchor], temperature), sample, 2 * slot + 1)
         return anchor, i, j
 
     def _softmax_draw(self, hardness: Tensor, sample: Tensor, slot: Tensor) -> Tensor:

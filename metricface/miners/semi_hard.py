@@ -74,7 +74,9 @@ class SemiHardMiner(Miner[Triplets]):
         block_bytes: int = 256 * 2**20,
         compiled: bool = False,
     ) -> None:
-        super().__init__(distance=distance, block_bytes=block_bytes, compiled=compiled)
+        super().__init__(
+            distance=distance, draws=Draws(seed), block_bytes=block_bytes, compiled=compiled
+        )
         if negative not in ("hardest", "random"):
             raise ValueError(f"negative must be 'hardest' or 'random', got {negative!r}")
         if otherwise not in ("skip", "easiest"):
@@ -84,12 +86,10 @@ class SemiHardMiner(Miner[Triplets]):
         self.bounded = bounded
         self.include_hard = include_hard
         self.otherwise = otherwise
-        self.draws = Draws(seed)
-        self._key = 0
 
-    def begin(self, dim: int) -> None:
-        """A fresh key for this batch."""
-        self._key = self.draws.next_key()
+    def drawing(self) -> bool:
+        """Only where negatives are random."""
+        return self.negative == "random"
 
     def mine(self, distances: Tensor, block: MatchBlock) -> Triplets:
         """At most one triplet for each positive pair."""
@@ -102,7 +102,7 @@ class SemiHardMiner(Miner[Triplets]):
             nearest, negative = next_beyond(distances, anchor, above, compiled=self.compiled)
             found = nearest < below
         else:
-            slot = block.start + anchor, positive
+            slot = self.numbers(anchor, block), positive
             found, negative = random_between(
                 distances, anchor, above, below, self._key, slot, compiled=self.compiled
             )

@@ -138,6 +138,24 @@ def test_a_restored_miner_draws_what_the_original_would_have(make: Make) -> None
 
 
 @every_miner
+def test_processes_with_an_offset_each_mine_what_one_would(make: Make) -> None:
+    """Parts of a batch against all of it; a part may be empty, and each call has its own draws."""
+    samples = torch.arange(12)
+    whole, parts = make(), [make() for _ in range(4)]
+    for miner, start in zip(parts, (0, 5, 5, 6), strict=True):
+        miner.first_anchor = start
+    for _ in range(2):
+        mined: list[set[tuple[int, ...]]] = [set(), set()]
+        for miner, stop in zip(parts, (5, 5, 6, 12), strict=True):
+            own = slice(miner.first_anchor, stop)
+            found = miner(X[own], LABELS[own], X, LABELS, ids=samples[own], ref_ids=samples)
+            for every, some in zip(mined, as_sets(found), strict=False):
+                every |= {(a + miner.first_anchor, *others) for a, *others in some}
+        expected = as_sets(whole(X, LABELS))
+        assert mined[: len(expected)] == expected
+
+
+@every_miner
 def test_bad_batches_are_refused_with_what_arrived(make: Make) -> None:
     nan = X.clone()
     nan[7] = float("nan")

@@ -78,3 +78,19 @@ def test_a_miner_that_draws_nothing_may_be_computed_again(make: Make, reentrant:
     torch.testing.assert_close(again, once)
     state, wanted = miner.state_dict(), expected.state_dict()
     assert all(torch.equal(state[name], wanted[name]) for name in wanted)
+
+
+@fixed_miners
+def test_a_miner_that_draws_nothing_as_it_is_set_keeps_its_place(make: Make) -> None:
+    miner = make()
+    before = miner.state_dict()
+    miner(X, LABELS)
+    after = miner.state_dict()
+    assert all(torch.equal(after[name], before[name]) for name in before)
+
+
+def test_no_seed_is_refused() -> None:
+    """Or else a miner would draw the same in every call."""
+    for make in RANDOM_MINERS.values():
+        with pytest.raises(TypeError, match="seed must be an integer, got NoneType"):
+            make(seed=None)
