@@ -163,7 +163,8 @@ def random_between(
     question_word = random_words(key, *slot).to(bits.dtype) | 1
     asked = row, shift, _bits(below) + shift, question_word
     best, column = _answered(_largest_word_below, (bits, column_word), asked, compiled=compiled)
-    return best > 0, column
+    # The overflow tells nothing where rounding has left no number between the bounds.
+    return (best > 0) & (above < below), column
 
 
 def cumulative_weights(

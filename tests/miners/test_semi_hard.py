@@ -106,6 +106,14 @@ def test_it_is_the_squared_distance_that_is_compared() -> None:
     assert 0 in plain(x, [0, 0, 1]).anchor.tolist()
 
 
+@pytest.mark.parametrize("negative", ["hardest", "random"])
+def test_a_margin_that_rounding_swallows_leaves_no_band(negative: Any) -> None:
+    """Above 2²² a float32 plus 0.2 is itself: no number is between a distance and the margin."""
+    x = torch.tensor([[0.0], [4096.0], [1024.0], [5120.0]])
+    miner = SemiHardMiner(0.2, negative, distance=SquaredEuclidean(normalize=False))
+    assert 0 not in miner(x, [0, 0, 1, 2]).anchor.tolist()
+
+
 @pytest.mark.parametrize(
     ("keywords", "says"),
     [
