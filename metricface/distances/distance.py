@@ -16,7 +16,7 @@ from metricface.embeddings import check_embeddings, working_dtype
 
 
 class _SquaredBetween(torch.autograd.Function):
-    """``‖x_i − y_j‖²`` of listed rows, differentiated in one step: small batches feel each one."""
+    """``‖x_i − y_j‖²`` of listed rows; its gradient takes one step: small batches feel each."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, y: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
@@ -51,10 +51,10 @@ class Distance(ABC):
 
     @abstractmethod
     def from_squared(self, squared: Tensor) -> Tensor:
-        """This distance from the squared Euclidean distance, entry by entry, any shape."""
+        """This distance, never below 0, from the squared Euclidean one, entry by entry."""
 
     def prepare(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Rows whose squared distances are the distances' own, for a matrix product.
+        """The rows to multiply: their squared distances are those this distance is made of.
 
         Half precision is lifted to float32, rows are normalised if asked, and where they lie far
         from the origin, :func:`centre` is subtracted from both sides.

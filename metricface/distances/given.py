@@ -17,7 +17,7 @@ _NAMES = {
 
 
 def check_distance(distance: object) -> Distance:
-    """The distance itself; raises for a name, a class, or another library's, and tells ours.
+    """The distance that was given; the error for anything else says what to write instead.
 
     Args:
         distance: what was given as ``distance=``.

@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _MANTISSA = 53  # bits of a float64, in which exact products are summed
-_PREFIX = 16  # columns whose equality is asked first
-_SAMPLED = 8  # rows asked whether they are codes
+_PREFIX = 16  # columns that are compared before all are
+_SAMPLED = 8  # rows that tell whether all are codes
 _PARTS = {torch.float32: 1, torch.float64: 3}
 
 
@@ -182,7 +182,7 @@ def are_codes(rows: Tensor) -> Tensor:
         >>> are_codes(torch.tensor([[0.7, -0.7], [0.7, 0.7]])), are_codes(torch.rand(2, 9))
         (tensor(True), tensor(False))
     """
-    if rows.shape[1] < 2:  # one entry is of one magnitude and means nothing
+    if rows.shape[1] < 2:  # a single entry always has one magnitude
         return torch.zeros((), dtype=torch.bool, device=rows.device)
     some = rows[:: max(1, len(rows) // _SAMPLED)][:_SAMPLED].abs().sort(1).values
     some = F.pad(some, (1, 0))  # a zero before each row: every rise is a new magnitude

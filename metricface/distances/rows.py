@@ -82,7 +82,7 @@ class Rows:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of what :meth:`plain` gives: the longest of all sets that are compared."""
+        """Of the rows that are compared: float64 if any set of them is float64, else float32."""
         return self._compared.dtype
 
     def plain(self, where: slice | Tensor) -> Tensor:
@@ -148,7 +148,7 @@ class Rows:
             )
 
     def _looked_over(self) -> Tensor:
-        """The key of each row, once all are known to be comparable."""
+        """Check every row, and give the key of each."""
         keys = []
         for part in self.stretches():
             rows = self.raw(part)
@@ -173,18 +173,18 @@ class _Compared:
 
     def add(self, rows: Rows) -> None:
         if "centre" in self.__dict__:
-            raise RuntimeError("rows that are compared have been read before all were known")
+            raise RuntimeError("rows were read before all sets they are compared with were known")
         self._members.append(rows)
 
     @property
     def dtype(self) -> torch.dtype:
-        """float64 if any is."""
+        """float64 if any set is, else float32."""
         double = any(rows._own_dtype == torch.float64 for rows in self._members)
         return torch.float64 if double else torch.float32
 
     @cached_property
     def centre(self) -> Tensor:
-        """Of a few rows of the first set."""
+        """The centre of a few rows of the first set, for all."""
         some = self._members[0].sample()
         return centre(some) if len(some) else some.new_zeros(some.shape[1])
 

@@ -12,8 +12,8 @@ from metricface.distances.product import squared_distances
 from metricface.distances.rows import Rows
 
 WIDTH = 4096  # references of a tile, unless many are sought
-# Entries of a tile. 16 MiB in float32: half of it is compared while in a processor's cache. An
-# accelerator has none to speak of, and wants few and large steps.
+# Entries of a tile. 16 MiB in float32, of which a processor's cache still holds about half when the
+# tile is read. An accelerator has hardly a cache, and wants few and large steps.
 _AREA, _AREA_ELSEWHERE = 1024 * WIDTH, 16384 * WIDTH
 _FOLD = 32  # columns folded into one before the smallest are sought
 
@@ -77,7 +77,7 @@ def squared_tiles(
     sign = -1 if negated else 1
     left = query if exact else _beside_norms(query, turned=True) * sign
     area = _AREA if left.device.type == "cpu" else _AREA_ELSEWHERE
-    memory = left.new_empty(0)  # of one tile, for all: fresh pages each time cost a seventh
+    memory = left.new_empty(0)  # all tiles share it: fresh memory for each takes a seventh longer
     for numbers in (part for part in parts if len(part)):
         reference = references[numbers]
         right = reference if exact else _beside_norms(reference, turned=False).T
@@ -103,7 +103,7 @@ def _beside_norms(rows: Tensor, *, turned: bool) -> Tensor:
 
 
 def multiplied(left: Tensor, right: Tensor, out: Tensor) -> Tensor:
-    """The matrix product of a tile, in memory that is there.
+    """The matrix product of a tile, written into given memory.
 
     Example:
         >>> multiplied(torch.ones(1, 2), torch.ones(2, 1), torch.empty(1, 1))
@@ -115,11 +115,11 @@ def multiplied(left: Tensor, right: Tensor, out: Tensor) -> Tensor:
 class Nearest:
     """The k smallest entries of each query met so far, and whose they are.
 
-    A tile's columns are folded by a minimum; its k smallest are all in the k folds of least
-    minimum, so that few entries are looked at twice.
+    The columns of a tile are folded, and the minimum of each fold is taken. The k smallest entries
+    all lie in the k folds with the smallest minima, so that few entries are looked at again.
 
     Args:
-        queries: how many.
+        queries: the number of queries.
         k: how many of each are kept.
         like: a tensor whose dtype and device they take.
 
@@ -172,7 +172,7 @@ def _candidates(tile: Tensor, k: int, bound: Tensor) -> Tensor:
     # Folding columns far apart, not neighbours, is a minimum of whole vectors: several times
     # as fast, and the samples of one identity, often stored together, do not share a fold.
     least = tile[:, : folds * _FOLD].reshape(rows, _FOLD, folds).amin(dim=1)
-    # After a few tiles hardly a fold is below what is known, and few are looked into.
+    # After a few tiles hardly any fold holds less than what is known, and few are looked into.
     below = min(k, int((least < bound).sum(dim=1).max()))
     fold = least.topk(below, dim=1, largest=False, sorted=False).indices
     within = torch.arange(_FOLD, device=tile.device) * folds

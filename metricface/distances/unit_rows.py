@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-#: Below this length a direction is still told, but its gradient, which grows as one over the
+#: A row shorter than this still becomes a unit row, but the gradient, which grows as one over the
 #: length, does not grow any more.
 GRADIENT_FLOOR = 1e-12
 
@@ -45,8 +45,8 @@ def row_lengths(x: Tensor) -> Tensor:
 def unit_rows(x: Tensor) -> Tensor:
     """Rows scaled to length one; a zero row stays zero.
 
-    The gradient is that of ``x / max(‖x‖, 1e-12)`` but for its value, which is of length one
-    however short the row is; through a zero row it passes unchanged.
+    A gradient g becomes ``(g − u (u·g)) / max(‖x‖, 1e-12)``, where u is the unit row; through a
+    zero row it passes unchanged.
 
     Args:
         x: float32 or float64, ``[N, D]``.
@@ -94,8 +94,8 @@ class _UnitRows(torch.autograd.Function):
 def _power_of_two(x: Tensor) -> Tensor:
     """The power of two at or below the largest entry of each row, ``[N, 1]``; exact to divide by.
 
-    It is what the exponent bits of the largest entry say. Rows too small to have one, zero rows
-    among them, take the smallest normal number.
+    The exponent bits of the largest entry say which. Where they are 0, as in a zero row, it is the
+    smallest normal number.
     """
     integer, exponent = _EXPONENT[x.dtype]
     if not x.shape[1]:

@@ -12,14 +12,14 @@ from torch import Tensor
 class MatchBlock:
     """Who matches whom for the anchors ``start … start + b`` against all R references.
 
-    Two compact lists, both in anchor order, anchors counted from the block's start. Entries of
-    neither list are negatives.
+    Two compact lists, both in anchor order, anchors counted from the block's start. Every pair
+    that is not in the first list is a negative.
 
     Args:
         start: the batch row of the block's first anchor.
         shape: ``(b, R)``.
-        row: anchors of the entries that are not negative, int64 ``[S]``.
-        column: references of the same entries: same identity, or the very same sample.
+        row: anchors of the pairs that are not negative, int64 ``[S]``.
+        column: references of the same pairs: same identity, or the very same sample.
         anchor: anchors of the positive pairs, int64 ``[M]``.
         positive: references of the positive pairs: same identity, another sample.
     """
@@ -70,8 +70,7 @@ class MatchBlock:
     def nth_negative(self, anchor: Tensor, n: Tensor) -> Tensor:
         """The n-th negative of an anchor, counted from 0 in reference order.
 
-        No mask is made: between the sorted entries to be skipped, the answer is found by
-        bisection.
+        No mask is made: the answer is found by bisection among the pairs that are skipped.
 
         Args:
             anchor: anchors counted from the block's start, int64 ``[T]``.

@@ -162,7 +162,7 @@ class Matches:
         return MatchBlock(start, shape, row, column, anchor, positive)
 
     def max_positives(self) -> int:
-        """No anchor has more entries than this in the lists of a block."""
+        """Most references of one anchor's identity: about the entries it has in a block's lists."""
         return self._identity.max_count()
 
     def _samples(
