@@ -67,7 +67,7 @@ class BatchAllMiner(Miner[Triplets]):
     def mine(self, distances: Tensor, block: MatchBlock) -> Triplets:
         """All violators, or an even selection of each anchor's."""
         within = distances[block.anchor, block.positive] + self.margin
-        # What is not negative must stay out even of an infinite margin.
+        # A finite threshold, or an infinite margin would take in what is not a negative.
         block.hide_(distances, torch.inf)
         within = within.clamp_max(torch.finfo(within.dtype).max)
         found = []

@@ -39,20 +39,20 @@ def dense(kernel: Callable[P, T], *, compiled: bool) -> Callable[P, T]:
 
     def attempt(*args: P.args, **kwargs: P.kwargs) -> T:
         global _failed
-        if not _failed:
-            try:
-                result: T = _compiled[kernel](*args, **kwargs)
-            except Exception as error:
-                reason = " ".join(str(error).strip().splitlines()[:2])  # "… raised:", and what
-                result = kernel(*args, **kwargs)
-                _failed = True
-                warnings.warn(
-                    f"torch.compile failed ({reason}); metricface goes on uncompiled, with the "
-                    "same results. A C++ compiler is needed: apt install g++, or see "
-                    "torch.compile's documentation.",
-                    stacklevel=2,
-                )
-            return result
-        return kernel(*args, **kwargs)
+        if _failed:
+            return kernel(*args, **kwargs)
+        try:
+            result: T = _compiled[kernel](*args, **kwargs)
+        except Exception as error:
+            result = kernel(*args, **kwargs)  # an error that is not the compiler's is raised here
+            _failed = True
+            reason = " ".join(str(error).strip().splitlines()[:2])  # who raised, and what
+            warnings.warn(
+                f"torch.compile failed ({reason}); metricface goes on uncompiled, with the "
+                "same results. A C++ compiler is needed: apt install g++, or see "
+                "torch.compile's documentation.",
+                stacklevel=2,
+            )
+        return result
 
     return attempt

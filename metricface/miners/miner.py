@@ -23,8 +23,8 @@ class Miner(nn.Module, ABC, Generic[Mined]):
     """A rule that picks, from a batch, the index tuples worth a loss.
 
     The batch is taken in blocks of anchors, so that beyond its answer a miner needs memory for
-    one block of distances, never for B×R×R of anything; the answer does not depend on the
-    block size. Nothing here carries a gradient.
+    one block of distances, never for an array of B×R×R; the answer does not depend on the block
+    size. Nothing here carries a gradient.
 
     Args:
         distance: how far apart two embeddings are.
@@ -35,7 +35,7 @@ class Miner(nn.Module, ABC, Generic[Mined]):
     """
 
     kind: type[Mined]
-    #: Arrays as large as the block of distances that the rule holds at once.
+    #: How many arrays as large as the block of distances the rule holds at once.
     copies = 2
     #: A rule that never looks at distances is handed an empty tensor in their place.
     needs_distances = True
@@ -63,7 +63,7 @@ class Miner(nn.Module, ABC, Generic[Mined]):
         """The rule: index tuples from one block, anchors counted from the block's start.
 
         Args:
-            distances: ``[b, R]``, the rule's to overwrite.
+            distances: ``[b, R]``; the rule may overwrite them.
             block: who matches whom in the same rows.
 
         Returns:

@@ -119,10 +119,10 @@ class RankedMiner(Miner[Triplets]):
 
 
 def _in_units(hardness: Tensor, temperature: float) -> Tensor:
-    """Hardness in units of temperature, 0 for the hardest of each row: what else would overflow."""
+    """Hardness over temperature, less the largest of its row, or else it would overflow."""
     if not hardness.numel():
         return hardness
-    # No number below divides without losing its digits.
+    # A smaller divisor, a subnormal number, would lose digits.
     unit = max(temperature, torch.finfo(hardness.dtype).tiny)
     return (hardness - hardness.amax(1, keepdim=True)) / unit
 

@@ -21,8 +21,8 @@ class SemiHardMiner(Miner[Triplets]):
 
     A negative of the pair (a, p) is semi-hard if ``D(a,p) < D(a,n) < D(a,p) + margin``, both
     strict, in the miner's distance: *squared* Euclidean of unit vectors, as in FaceNet. All
-    pairs of the batch are asked; a pair without a semi-hard negative gives no triplet, unless
-    ``otherwise`` says so.
+    positive pairs of the batch are looked at; one without a semi-hard negative gives no triplet,
+    unless ``otherwise`` says so.
 
     ==================  ===============================================================
     FaceNet             the defaults

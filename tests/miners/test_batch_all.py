@@ -37,7 +37,7 @@ def test_a_cap_keeps_as_many_as_it_can_of_each_anchor(batch: Batch, cap: int) ->
 
 
 def test_each_violator_is_kept_with_the_same_probability() -> None:
-    """Chi-square over 2,000 equal anchors; wrong in one run of 10,000, and seeded."""
+    """Chi-square over 2,000 equal anchors; one seed of 10,000 would fail."""
     ref = draw_rows(9, 4, 0)
     anchors = ref[:1].expand(2000, -1)
     miner = BatchAllMiner(float("inf"), per_anchor=3, seed=5)

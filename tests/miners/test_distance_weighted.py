@@ -46,7 +46,7 @@ def points_at(distances: Tensor, dim: int) -> Tensor:
 
 @pytest.mark.parametrize("dim", [3, 16, 128, 512, 1024])
 def test_frequencies_follow_the_formula(dim: int) -> None:
-    """Chi-square over 20,000 equal anchors; wrong in one run of 10,000, and seeded.
+    """Chi-square over 20,000 equal anchors; one seed of 10,000 would fail.
 
     The distances lie close together where the density is steep, so that several are likely.
     """

@@ -27,7 +27,7 @@ def loss_for(miner: AnyMiner) -> EmbeddingLoss:
 
 
 def gradient(miner: AnyMiner, around: str, *, reentrant: bool = False) -> Tensor:
-    """Of a network and a loss, with nothing, the network or both under a checkpoint."""
+    """The gradient of a network and a loss, with none, one or both of them under a checkpoint."""
     torch.manual_seed(0)
     network, loss = torch.nn.Linear(4, 4).double(), loss_for(miner)
     x = X.clone().requires_grad_()  # a reentrant checkpoint wants an input with a gradient

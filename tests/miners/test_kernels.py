@@ -1,4 +1,4 @@
-"""The dense steps that have more to promise than the miners built of them can show."""
+"""What the dense steps promise that the miners built of them do not show."""
 
 from __future__ import annotations
 

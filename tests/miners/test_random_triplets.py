@@ -22,7 +22,7 @@ def test_every_anchor_that_can_has_its_number_of_triplets(batch: Batch, per_anch
 
 
 def test_positives_and_negatives_are_uniform_and_independent() -> None:
-    """Chi-square over all 3 × 4 combinations of one anchor; wrong in one run of 10,000, seeded."""
+    """Chi-square over all 3 × 4 combinations of one anchor; one seed of 10,000 would fail."""
     ref_labels = torch.tensor([0, 1, 0, 1, 1, 0, 1])
     anchors, zeros = torch.zeros(1500, 1), torch.zeros(1500, dtype=torch.int64)
     miner = RandomMiner(per_anchor=2, seed=11)

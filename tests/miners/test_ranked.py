@@ -51,7 +51,7 @@ def test_rank_zero_is_batch_hard() -> None:
 
 
 def test_draws_follow_the_softmax_of_the_distances() -> None:
-    """Chi-square over 5,000 equal anchors; wrong in one run of 10,000, and seeded."""
+    """Chi-square over 5,000 equal anchors; one seed of 10,000 would fail."""
     ref = draw_rows(12, 3, 0)
     labels = torch.tensor([0] * 5 + [1] * 7)
     distance = Euclidean(normalize=False)

@@ -61,7 +61,7 @@ def test_otherwise_the_easiest_gives_every_pair_a_negative(batch: Batch) -> None
 
 
 def test_random_negatives_are_equally_likely() -> None:
-    """Chi-square over 4 calls of 1,000 equal anchors; wrong in one run of 10,000, and seeded."""
+    """Chi-square over 4 calls of 1,000 equal anchors; one seed of 10,000 would fail."""
     ref = draw_rows(40, 6, 3)
     anchors = ref[:1].expand(1000, -1) + 0.5 * ref[1]
     ref_labels = torch.tensor([0, *range(1, 40)])
