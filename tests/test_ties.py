@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from metricface.distances import Distance, SquaredEuclidean
+from metricface.distances.distance import centre
 from metricface.evaluation import (
     class_distances,
     clustering,
@@ -106,6 +107,19 @@ def test_identical_rows_are_at_identical_distances(
         assert torch.equal(measured[i], measured[j])
         assert torch.equal(measured[:, i], measured[:, j])
         assert torch.equal(beside[:, i], beside[:, j])
+
+
+def test_identical_rows_too_small_for_their_squares_are_at_no_distance() -> None:
+    x = torch.tensor([[1e-305], [1e-305], [0.0]], dtype=torch.float64)
+    assert SquaredEuclidean(normalize=False).pairwise(x).eq(0).all()
+
+
+def test_autocast_chooses_no_other_centre() -> None:
+    for seed in range(20):
+        x = with_twins(20, 16, seed, 0.1, torch.float32)[:, :15]
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            inside = centre(x)
+        assert torch.equal(inside, centre(x))
 
 
 def test_without_rounding_loses_less_than_the_product_does() -> None:

@@ -32,7 +32,7 @@ class _SquaredBetween(torch.autograd.Function):
         step = difference * (2 * grad)[:, None]
         sides = []
         for needed, count, index, sign in zip(
-            ctx.needs_input_grad, ctx.lengths, (rows, columns), (1, -1), strict=False
+            ctx.needs_input_grad[:2], ctx.lengths, (rows, columns), (1, -1), strict=True
         ):
             blank = step.new_zeros(count, step.shape[1]) if needed else None
             sides.append(None if blank is None else blank.index_add_(0, index, step, alpha=sign))
@@ -210,8 +210,9 @@ def centre(rows: Tensor) -> Tensor:
     """
     known = rows.detach()
     mean, square = known.mean(0), (known * known).sum(1)
-    nearest = known[torch.argmin(square - 2 * (known @ mean))]
-    return torch.where(mean @ mean > square.mean() / 2, nearest, 0.0)
+    # Sums of products, and no matrix product, which autocast would take in half precision.
+    nearest = known[torch.argmin(square - 2 * (known * mean).sum(1))]
+    return torch.where((mean * mean).sum() > square.mean() / 2, nearest, 0.0)
 
 
 @dataclass(frozen=True)

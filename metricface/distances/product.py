@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _MANTISSA = 53  # bits of a float64, in which exact products are summed
+_LEAST = 1e-150  # a largest entry that is smaller counts as this one
 _PREFIX = 16  # columns that are compared before all are
 _SAMPLED = 8  # rows that tell whether all are codes
 _PARTS = {torch.float32: 1, torch.float64: 3}
@@ -155,7 +156,8 @@ def in_exact_parts(rows: Tensor, largest: float) -> Tensor:
     """
     # ‖q‖² + 2|q·r| + ‖r‖² of D entries of b bits each stays below 2^53.
     bits = (_MANTISSA - 2 - math.ceil(math.log2(max(rows.shape[1], 2)))) // 2
-    unit = math.ldexp(1.0, math.frexp(largest)[1] - bits)
+    # Squares of what is far below this vanish in float64 anyway.
+    unit = math.ldexp(1.0, math.frexp(max(largest, _LEAST))[1] - bits)
     rest, parts = rows.double(), []
     for _ in range(_PARTS[rows.dtype]):
         part = torch.round(rest / unit) * unit

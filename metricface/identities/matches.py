@@ -12,8 +12,8 @@ from metricface.identities.relations import Groups, Mask, is_matrix
 from metricface.types import Labels
 
 
-class Rows(Protocol):
-    """Samples of which only the number and the device matter, such as embeddings."""
+class Samples(Protocol):
+    """What is matched, of which only the number and the device matter: embeddings, say."""
 
     @property
     def device(self) -> torch.device:
@@ -83,9 +83,9 @@ class Matches:
     @classmethod
     def of(
         cls,
-        embeddings: Rows,
+        embeddings: Samples,
         labels: Labels,
-        ref_emb: Rows | None = None,
+        ref_emb: Samples | None = None,
         ref_labels: Labels | None = None,
         *,
         ids: Labels | None = None,
