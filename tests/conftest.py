@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import tempfile
 
@@ -17,7 +16,7 @@ __all__ = ["pytest_addoption", "pytest_collection_modifyitems", "pytest_configur
 # for AVX-512 run as AVX2 gives wrong numbers. So each has a cache of its own.
 os.environ["TORCHINDUCTOR_CACHE_DIR"] = os.path.join(
     tempfile.gettempdir(),
-    f"metricface-compiled-{getpass.getuser()}-{torch.backends.cpu.get_cpu_capability()}",
+    f"metricface-compiled-{getattr(os, 'getuid', int)()}-{torch.backends.cpu.get_cpu_capability()}",
 )
 
 # The runner uses a process for each core; more threads would only wait for one another.
