@@ -2,7 +2,7 @@
 
 from metricface.samplers.grouped import GroupedPKSampler
 from metricface.samplers.hard import HardIdentitySampler
-from metricface.samplers.passes import IdentitySampler
+from metricface.samplers.identity_sampler import IdentitySampler
 from metricface.samplers.pk import EpochReport, PKSampler
 
 __all__ = [

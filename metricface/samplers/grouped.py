@@ -7,11 +7,11 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from metricface.samplers.decks import Decks
-from metricface.samplers.index import Short
-from metricface.samplers.passes import IdentitySampler, Plan
-from metricface.samplers.rounds import IdentityRounds, Visits
-from metricface.samplers.shuffles import Ints, generator, mix
+from metricface.samplers.identity_index import Short
+from metricface.samplers.identity_rounds import IdentityRounds, Visits
+from metricface.samplers.identity_sampler import IdentitySampler, Plan
+from metricface.samplers.image_decks import ImageDecks
+from metricface.samplers.keyed_random import Ints, generator, mix
 from metricface.types import Labels, numbered
 
 Small: TypeAlias = Literal["skip", "error"]
@@ -88,7 +88,7 @@ class GroupedPKSampler(IdentitySampler):
             IdentityRounds(len(members), self.width, int(mix(self.seed, number, 2)[0] >> 1))
             for number, members in enumerate(self._members)
         ]
-        self._decks = Decks(self._index.size, k, self.seed)
+        self._decks = ImageDecks(self._index.size, k, self.seed)
         self._checksum = zlib.crc32(group.astype("<i8").tobytes())
 
     def __len__(self) -> int:

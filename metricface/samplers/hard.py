@@ -10,11 +10,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from metricface.samplers.decks import Decks
-from metricface.samplers.index import Short
-from metricface.samplers.passes import IdentitySampler, Plan
-from metricface.samplers.rounds import IdentityRounds
-from metricface.samplers.shuffles import Ints, KeyedPermutations, below, mix
+from metricface.samplers.identity_index import Short
+from metricface.samplers.identity_rounds import IdentityRounds
+from metricface.samplers.identity_sampler import IdentitySampler, Plan
+from metricface.samplers.image_decks import ImageDecks
+from metricface.samplers.keyed_random import Ints, KeyedPermutations, below, mix
 from metricface.types import Labels
 
 _RECOUNT = 1 << 10  # batches recounted at a time when an epoch is resumed in its midst
@@ -93,7 +93,7 @@ class HardIdentitySampler(IdentitySampler):
             )
         self._groups = hard // self.group
         self._rounds = IdentityRounds(len(self._index), self._groups * self.world_size, self.seed)
-        self._decks = Decks(self._index.size, k, self.seed)
+        self._decks = ImageDecks(self._index.size, k, self.seed)
         self._permutations = KeyedPermutations(len(self._index), self.seed)
         self.set_neighbours(neighbours)
 

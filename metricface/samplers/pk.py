@@ -7,12 +7,12 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from metricface.samplers.covering import ImageCovering
-from metricface.samplers.decks import Decks
-from metricface.samplers.index import Short
-from metricface.samplers.passes import IdentitySampler, Plan
-from metricface.samplers.rounds import IdentityRounds
-from metricface.samplers.shuffles import Ints
+from metricface.samplers.identity_index import Short
+from metricface.samplers.identity_rounds import IdentityRounds
+from metricface.samplers.identity_sampler import IdentitySampler, Plan
+from metricface.samplers.image_covering import ImageCovering
+from metricface.samplers.image_decks import ImageDecks
+from metricface.samplers.keyed_random import Ints
 from metricface.types import Labels
 
 Coverage: TypeAlias = Literal["identities", "images"]
@@ -113,7 +113,7 @@ class PKSampler(IdentitySampler):
             raise ValueError(f"coverage must be 'identities' or 'images', got {coverage!r}")
         super().__init__(labels, p, k, short=short, seed=seed, rank=rank, world_size=world_size)
         self.coverage = coverage
-        self._decks = Decks(self._index.size, k, seed)
+        self._decks = ImageDecks(self._index.size, k, seed)
         self._schedule: IdentityRounds | ImageCovering
         if coverage == "images":
             self._schedule = ImageCovering(self._index.size, k, self.width, seed)

@@ -14,7 +14,7 @@ import torch.distributed
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from metricface.samplers import PKSampler
-from metricface.samplers.passes import IdentitySampler
+from metricface.samplers.identity_sampler import IdentitySampler
 from tests.samplers.cases import NAMES, SAMPLERS
 
 PRINT_CHECKSUM = """
@@ -74,7 +74,7 @@ def test_batches_do_not_depend_on_how_many_are_computed_at_a_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     expected = {kind: list(make(5)) for kind, make in SAMPLERS.items()}
-    monkeypatch.setattr("metricface.samplers.passes._CHUNK", 1)
+    monkeypatch.setattr("metricface.samplers.identity_sampler._CHUNK", 1)
     monkeypatch.setattr("metricface.samplers.hard._RECOUNT", 2)
     for kind, make in SAMPLERS.items():
         sampler = make(5)

@@ -11,8 +11,8 @@ import pytest
 from scipy.stats import chi2, chisquare
 
 from metricface.samplers import PKSampler
-from metricface.samplers.decks import Decks
-from metricface.samplers.rounds import IdentityRounds
+from metricface.samplers.identity_rounds import IdentityRounds
+from metricface.samplers.image_decks import ImageDecks
 
 SIGNIFICANCE = 1e-4
 Counts = npt.NDArray[np.int64]
@@ -43,14 +43,14 @@ def test_any_two_identities_meet_equally_often(count: int, width: int, epoch: in
 @pytest.mark.parametrize(("size", "k"), [(4, 2), (5, 2), (7, 4), (11, 4), (64, 8), (90, 5)])
 @pytest.mark.parametrize("visit", [0, 5, 100])
 def test_any_two_images_are_shown_together_equally_often(size: int, k: int, visit: int) -> None:
-    decks = Decks(np.full(8000, size), k, seed=12)
+    decks = ImageDecks(np.full(8000, size), k, seed=12)
     rows = decks.deal(np.arange(8000), np.full(8000, visit))
     assert chisquare(meetings(rows, size)).pvalue > SIGNIFICANCE
 
 
 @pytest.mark.parametrize(("size", "k"), [(5, 2), (11, 4), (3, 4), (90, 5)])
 def test_every_image_is_shown_on_a_visit_with_the_same_chance(size: int, k: int) -> None:
-    decks = Decks(np.full(8000, size), k, seed=13)
+    decks = ImageDecks(np.full(8000, size), k, seed=13)
     for visit in (0, 1, 7):
         rows = decks.deal(np.arange(8000), np.full(8000, visit))
         assert chisquare(np.bincount(rows.ravel(), minlength=size)).pvalue > SIGNIFICANCE

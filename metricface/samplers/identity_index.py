@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
-from metricface.samplers.shuffles import Ints
+from metricface.samplers.keyed_random import Ints
 from metricface.types import Labels, label_array, numbered
 
 Short: TypeAlias = Literal["repeat", "skip", "error"]

@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 
 from torch.utils.data import Sampler
 
-from metricface.samplers.index import IdentityIndex, Short
+from metricface.samplers.identity_index import IdentityIndex, Short
+from metricface.samplers.keyed_random import Ints
 from metricface.samplers.sharing import accelerate_loader, check_shared_once, process_of
-from metricface.samplers.shuffles import Ints
 from metricface.types import Labels
 
 Plan: TypeAlias = Callable[[int, int], Ints]

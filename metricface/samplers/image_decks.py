@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from metricface.samplers.shuffles import Ints, KeyedPermutations, Keys, mix, turned
+from metricface.samplers.keyed_random import Ints, KeyedPermutations, Keys, mix, turned
 
 
-class Decks:
+class ImageDecks:
     """Which images an identity shows on its v-th visit, without the visits before it.
 
     An identity of ``n`` images shows ``k`` a visit. With ``n > k`` the visits go in rounds of
@@ -23,7 +23,7 @@ class Decks:
         seed: of the decks.
 
     Example:
-        >>> decks = Decks(np.array([4]), k=2, seed=0)
+        >>> decks = ImageDecks(np.array([4]), k=2, seed=0)
         >>> visits = decks.deal(np.array([0, 0]), np.array([0, 1]))
         >>> sorted(visits.ravel().tolist())
         [0, 1, 2, 3]

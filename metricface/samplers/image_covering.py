@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from metricface.samplers.rounds import Visits
-from metricface.samplers.shuffles import Ints, first_without, generator
+from metricface.samplers.identity_rounds import Visits
+from metricface.samplers.keyed_random import Ints, first_without, generator
 
 
 class ImageCovering:

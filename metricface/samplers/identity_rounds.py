@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from metricface.samplers.shuffles import Ints, first_without, generator
+from metricface.samplers.keyed_random import Ints, first_without, generator
 
 
 class Visits(NamedTuple):
