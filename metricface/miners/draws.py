@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import torch
 from torch import Tensor, nn
+
+from metricface.given import arrived
 
 _WORD = (1 << 64) - 1
 _ANCHOR_STRIDE = 0x9E3779B97F4A7C15
@@ -36,16 +40,16 @@ class Draws(nn.Module):
 
     def __init__(self, seed: int = 0) -> None:
         super().__init__()
-        if isinstance(seed, bool) or not isinstance(seed, int):
-            raise TypeError(f"seed must be an integer, got {type(seed).__name__}")
-        self.seed = seed
+        if isinstance(seed, bool) or not isinstance(seed, Integral):
+            raise TypeError(f"seed must be an integer, got {arrived(seed)}")
+        self.seed = int(seed)
         self.calls = 0
 
     def next_key(self) -> int:
         """A fresh 64-bit key for one call of a miner; within a backward pass the last one."""
         self.calls += not _in_backward()
-        mixed = _mix_word((self.seed * _ANCHOR_STRIDE + _SLOT_STRIDE) & _WORD)
-        return _mix_word((mixed + self.calls * _SLOT_STRIDE) & _WORD)
+        seeded = _mixed_word(self.seed * _ANCHOR_STRIDE + _SLOT_STRIDE)
+        return _mixed_word(seeded + self.calls * _SLOT_STRIDE)
 
     def get_extra_state(self) -> Tensor:
         """Seed and number of calls so far."""
@@ -80,9 +84,7 @@ def random_words(key: int, anchor: Tensor, slot: Tensor) -> Tensor:
             "outside of what is checkpointed"
         )
     z = anchor * _signed(_ANCHOR_STRIDE) + slot * _signed(_SLOT_STRIDE) + _signed(key)
-    z = (z ^ _shift(z, 30)) * _signed(0xBF58476D1CE4E5B9)
-    z = (z ^ _shift(z, 27)) * _signed(0x94D049BB133111EB)
-    return z ^ _shift(z, 31)
+    return _mixed(z)
 
 
 def random_below(key: int, anchor: Tensor, slot: Tensor, bound: Tensor) -> Tensor:
@@ -117,10 +119,15 @@ def _shift(z: Tensor, bits: int) -> Tensor:
     return (z >> bits) & ((1 << (64 - bits)) - 1)
 
 
-def _mix_word(z: int) -> int:
-    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _WORD
-    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _WORD
-    return z ^ (z >> 31)
+def _mixed(z: Tensor) -> Tensor:
+    """The finaliser of splitmix64: every bit of a word depends on every bit that it had."""
+    z = (z ^ _shift(z, 30)) * _signed(0xBF58476D1CE4E5B9)
+    z = (z ^ _shift(z, 27)) * _signed(0x94D049BB133111EB)
+    return z ^ _shift(z, 31)
+
+
+def _mixed_word(z: int) -> int:
+    return int(_mixed(torch.tensor(_signed(z & _WORD)))) & _WORD
 
 
 def _signed(word: int) -> int:

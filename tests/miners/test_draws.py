@@ -92,5 +92,5 @@ def test_a_miner_that_draws_nothing_as_it_is_set_keeps_its_place(make: Make) -> 
 def test_no_seed_is_refused() -> None:
     """Or else a miner would draw the same in every call."""
     for make in RANDOM_MINERS.values():
-        with pytest.raises(TypeError, match="seed must be an integer, got NoneType"):
+        with pytest.raises(TypeError, match="seed must be an integer, got None"):
             make(seed=None)
