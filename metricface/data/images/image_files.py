@@ -11,20 +11,20 @@ import numpy.typing as npt
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from metricface.data.decoding import read_image, require_pillow
-from metricface.data.identity_labels import check_labels
-from metricface.data.images import ImageSet, scaled
-from metricface.data.many_files import Broken, readable
-from metricface.data.path_array import PathArray
-from metricface.data.resampling import check_size
-from metricface.data.selection import Indices, selected
+from metricface.data.images.identity_labels import check_labels
+from metricface.data.images.image_set import ImageSet, scaled
+from metricface.data.images.path_array import PathArray
+from metricface.data.images.selection import Indices, selected
+from metricface.data.pixels.decoding import read_image, require_pillow
+from metricface.data.pixels.many_files import Broken, readable
+from metricface.data.pixels.resampling import check_size
 
 
 class ImageFiles(Dataset[tuple[Tensor, int]]):
     """Image files with one identity each; a torch dataset whose items are decoded when asked for.
 
     So the worker processes of a ``DataLoader`` decode. How files become pixels is told by
-    :func:`metricface.data.decoding.decoded`.
+    :func:`metricface.data.pixels.decoding.decoded`.
 
     Args:
         paths: ``N`` files.

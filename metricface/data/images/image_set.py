@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from metricface.data.file_views import FileView, file_view
-from metricface.data.identity_labels import check_labels
-from metricface.data.selection import Indices, selected
+from metricface.data.images.file_views import FileView, file_view
+from metricface.data.images.identity_labels import check_labels
+from metricface.data.images.selection import Indices, selected
 
 
 @dataclass(frozen=True, eq=False, repr=False)

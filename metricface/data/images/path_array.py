@@ -9,7 +9,7 @@ from typing import overload
 
 import numpy as np
 
-from metricface.data.selection import Indices, selected
+from metricface.data.images.selection import Indices, selected
 
 
 class PathArray(Sequence[Path]):

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from metricface.data.identity_labels import named_identities
-from metricface.data.images import ImageSet
+from metricface.data.images.identity_labels import named_identities
+from metricface.data.images.image_set import ImageSet
 from metricface.types import Labels
 
 

@@ -6,9 +6,9 @@ import os
 import warnings
 from pathlib import Path
 
-from metricface.data.identity_labels import named_identities, warn_without_pairs
-from metricface.data.image_files import ImageFiles
-from metricface.data.many_files import Broken
+from metricface.data.images.identity_labels import named_identities, warn_without_pairs
+from metricface.data.images.image_files import ImageFiles
+from metricface.data.pixels.many_files import Broken
 
 _SUFFIXES = frozenset(
     (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")

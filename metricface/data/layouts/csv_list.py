@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from metricface.data.identity_labels import named_identities, warn_without_pairs
-from metricface.data.image_files import ImageFiles
+from metricface.data.images.identity_labels import named_identities, warn_without_pairs
+from metricface.data.images.image_files import ImageFiles
 
 _NAMED = 3
 

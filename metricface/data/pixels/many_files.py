@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from metricface.data.decoding import read_image
+from metricface.data.pixels.decoding import read_image
 from metricface.progress import with_progress
 
 Outcome: TypeAlias = "npt.NDArray[np.uint8] | str"

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from metricface.data.archive import read_arrays, write_arrays
-from metricface.data.images import ImageSet
-from metricface.data.lookalikes import distinct
+from metricface.data.images.image_set import ImageSet
+from metricface.data.sets.archive import read_arrays, write_arrays
+from metricface.data.sets.distinct import distinct
 from metricface.progress import with_progress
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def glyphs(*, size: int = 28, cache: str | os.PathLike[str] | None = None) -> Im
     slanted, in this order) are its 12 images. Each is cropped to its ink and fitted, centred and
     in proportion, into the square, white on black. Size and height on the line are thereby gone,
     and characters that then look like an earlier one are left out: of A, Greek Alpha and Cyrillic
-    A, or of ¹ and ₁, the first alone stays (see :func:`metricface.data.lookalikes.distinct`).
+    A, or of ¹ and ₁, the first alone stays (see :func:`metricface.data.sets.distinct.distinct`).
 
     Faces differ little for symbols and not at all for much of the box drawing, so about 500
     identities have equal images among their 12, and some rare images belong to two identities.

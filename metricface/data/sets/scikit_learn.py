@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from metricface.data.decoding import require_pillow
-from metricface.data.images import ImageSet
-from metricface.data.resampling import check_size, resampled
+from metricface.data.images.image_set import ImageSet
+from metricface.data.pixels.decoding import require_pillow
+from metricface.data.pixels.resampling import check_size, resampled
 
 _BLOCK = 256  # images made whole numbers at a time
 

@@ -8,9 +8,9 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from metricface.data.decoding import decoded, require_pillow
-from metricface.data.images import ImageSet
-from metricface.data.resampling import resampled
+from metricface.data.images.image_set import ImageSet
+from metricface.data.pixels.decoding import decoded, require_pillow
+from metricface.data.pixels.resampling import resampled
 
 
 def jpeg_quality(images: ImageSet, quality: int) -> ImageSet:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from metricface.data import ImageSet, image_array
-from metricface.data.file_views import file_view
+from metricface.data.images.file_views import file_view
 
 _PIXELS = np.random.default_rng(0).integers(0, 256, (40, 3, 30, 20), np.uint8)
 

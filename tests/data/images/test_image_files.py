@@ -93,9 +93,9 @@ def test_worker_processes_decode(
     def process_number(path: Path, **_: Any) -> npt.NDArray[np.uint8]:
         return np.frombuffer(os.getpid().to_bytes(8, "little"), np.uint8).reshape(1, 8)
 
-    monkeypatch.setattr("metricface.data.image_files.read_image", process_number)
-    monkeypatch.setattr("metricface.data.many_files.read_image", process_number)
-    monkeypatch.setattr("metricface.data.many_files._BATCH", 2)
+    monkeypatch.setattr("metricface.data.images.image_files.read_image", process_number)
+    monkeypatch.setattr("metricface.data.pixels.many_files.read_image", process_number)
+    monkeypatch.setattr("metricface.data.pixels.many_files._BATCH", 2)
     if loaded:
         images = _files(paths).load(workers=2).tensor()
     else:

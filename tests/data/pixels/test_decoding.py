@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from metricface.data.decoding import decoded, read_image
+from metricface.data.pixels.decoding import decoded, read_image
 from tests.oracles import data as oracle
 
 _RNG = np.random.default_rng(0)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from metricface.data.pgm import read_pgm
+from metricface.data.pixels.pgm import read_pgm
 from tests.oracles.data import copied_as_text
 
 _settings = settings(

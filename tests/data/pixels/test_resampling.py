@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metricface.data.resampling import resampled
+from metricface.data.pixels.resampling import resampled
 from tests.oracles import data as oracle
 
 _SIDE = st.integers(1, 9)

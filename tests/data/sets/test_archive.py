@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from metricface.data.archive import read_arrays, write_arrays
+from metricface.data.sets.archive import read_arrays, write_arrays
 
 _ARRAYS: dict[str, npt.NDArray[Any]] = {
     "images": np.arange(60, dtype=np.uint8).reshape(5, 3, 4),
@@ -86,7 +86,7 @@ def test_a_killed_write_leaves_no_file(tmp_path: Path) -> None:
 import os, sys
 from pathlib import Path
 import numpy as np
-from metricface.data.archive import write_arrays
+from metricface.data.sets.archive import write_arrays
 whole = np.savez_compressed
 def killed(stream, **arrays):
     whole(stream, **arrays)

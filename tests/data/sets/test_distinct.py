@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metricface.data.lookalikes import distinct
+from metricface.data.sets.distinct import distinct
 from tests.oracles import data as oracle
 
 # The distances of 2 x 1 pictures in these greys hit the thresholds exactly.

@@ -14,7 +14,7 @@ from scipy.spatial.distance import pdist
 from metricface.data import ImageSet, glyphs
 
 # By name: in the package, ``glyphs`` is the function.
-module = importlib.import_module("metricface.data.glyphs")
+module = importlib.import_module("metricface.data.sets.glyphs")
 
 
 @pytest.fixture

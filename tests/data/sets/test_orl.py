@@ -26,7 +26,7 @@ def _wheel() -> Path:
 
 
 def _locate(monkeypatch: pytest.MonkeyPatch, spec: ModuleSpec | None) -> None:
-    module: ModuleType = sys.modules["metricface.data.orl"]
+    module: ModuleType = sys.modules["metricface.data.sets.orl"]
     finder: Callable[[str], ModuleSpec | None] = lambda name: spec  # noqa: E731
     monkeypatch.setattr(module, "find_spec", finder)
 

@@ -1,0 +1,1 @@
+"""The two datasets, in memory and in files, and what both are made of."""

@@ -1,0 +1,1 @@
+"""From the bytes of image files to arrays of pixels, in any size."""

@@ -1,0 +1,1 @@
+"""Sets that come by themselves: faces and characters."""

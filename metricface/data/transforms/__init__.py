@@ -1,0 +1,1 @@
+"""What changes images: augmentation, and degradation for tests."""
