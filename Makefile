@@ -28,7 +28,7 @@ types: $(INSTALLED)
 
 # The second run is of what another processor might decide otherwise: tests/shaking.py.
 SHAKEN := metricface tests/test_ties.py tests/test_lengths.py tests/test_distances.py \
-	tests/miners tests/losses tests/offline tests/evaluation tests/recipes/test_training.py
+	tests/miners tests/losses tests/offline tests/evaluation tests/recipes/loop/test_training.py
 
 tests: $(INSTALLED)
 	$(BIN)/python -m pytest --numprocesses 2

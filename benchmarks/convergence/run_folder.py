@@ -21,7 +21,7 @@ from benchmarks.convergence.settings import Chosen, Settings
 from benchmarks.files import write_table
 from metricface.evaluation import ClassDistances, HardestPairs
 from metricface.files import clear_leftovers, used_alone, write_whole
-from metricface.recipes.settings import changes
+from metricface.recipes.resuming.described import changes
 
 RAW_PIXELS, UNTRAINED = "raw-pixels", "untrained"
 """What goes by the name of a method and is not trained: the pixels, and the initial weights."""

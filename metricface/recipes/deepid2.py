@@ -16,7 +16,7 @@ from metricface.recipes.fit import Fit, fit
 from metricface.recipes.look_alikes import LookAlikes
 from metricface.recipes.objective import Objective
 from metricface.recipes.options import Options
-from metricface.recipes.random_state import seeded
+from metricface.recipes.resuming.random_state import seeded
 
 
 def deepid2(

@@ -13,16 +13,16 @@ from torch import Tensor, nn
 
 from metricface.memory import CrossBatchMemory
 from metricface.recipes.batches import Batches, BatchSampler, Labelled, identity_numbers
-from metricface.recipes.checkpoints import Checkpoints
 from metricface.recipes.embed import embed
-from metricface.recipes.history import History, Row
 from metricface.recipes.look_alikes import LookAlikes
+from metricface.recipes.loop.history import History, Row
+from metricface.recipes.loop.settings import training_settings
+from metricface.recipes.loop.training import Training
+from metricface.recipes.loop.watching import Watch
 from metricface.recipes.objective import Objective
 from metricface.recipes.options import Options
-from metricface.recipes.random_state import seeded
-from metricface.recipes.settings import training_settings
-from metricface.recipes.training import Training
-from metricface.recipes.watching import Watch
+from metricface.recipes.resuming.checkpoints import Checkpoints
+from metricface.recipes.resuming.random_state import seeded
 from metricface.samplers import HardIdentitySampler
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from metricface.memory import CrossBatchMemory
-from metricface.recipes.unregistered import restore_unregistered, unregistered
+from metricface.recipes.resuming.unregistered import restore_unregistered, unregistered
 
 
 class Mined(NamedTuple):

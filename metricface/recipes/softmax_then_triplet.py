@@ -20,7 +20,7 @@ from metricface.recipes.embed import embedding_dim
 from metricface.recipes.fit import Fit, check_asked, fit
 from metricface.recipes.look_alikes import LookAlikes
 from metricface.recipes.options import Options
-from metricface.recipes.random_state import seeded
+from metricface.recipes.resuming.random_state import seeded
 
 Head = Callable[[int, int], nn.Module]
 """Makes a classifier from the number of classes and the dimension, as their classes do."""

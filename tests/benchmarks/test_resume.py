@@ -19,7 +19,7 @@ from benchmarks.convergence.folds import Fold
 from benchmarks.convergence.methods import METHODS
 from benchmarks.convergence.run_folder import Cell, RunFolder
 from benchmarks.convergence.settings import Settings
-from metricface.recipes.training import Training
+from metricface.recipes.loop.training import Training
 
 ROOT = Path(__file__).parents[2]
 

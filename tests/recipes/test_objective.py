@@ -16,7 +16,7 @@ from metricface.losses import CenterLoss, ContrastiveLoss, TripletLoss
 from metricface.memory import CrossBatchMemory
 from metricface.miners import BatchAllMiner, BatchHardMiner
 from metricface.recipes import Objective
-from metricface.recipes.unregistered import restore_unregistered, unregistered
+from metricface.recipes.resuming.unregistered import restore_unregistered, unregistered
 from metricface.types import Triplets
 from tests.oracles.recipes import triplet_terms
 

@@ -19,8 +19,8 @@ from metricface.losses import TripletLoss
 from metricface.memory import CrossBatchMemory
 from metricface.miners import BatchHardMiner, SemiHardMiner
 from metricface.recipes import LookAlikes, Objective, Options, in_defense_schedule
-from metricface.recipes.checkpoints import NAME, PREVIOUS
-from metricface.recipes.sealed import save_sealed
+from metricface.recipes.resuming.checkpoints import NAME, PREVIOUS
+from metricface.recipes.resuming.sealed import save_sealed
 from metricface.samplers import PKSampler
 from tests.recipes.toys import DIM, TRAIN, UNSEEN, Noise, network, people, quick, sampler, train
 

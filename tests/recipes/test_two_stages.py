@@ -14,7 +14,7 @@ from metricface.losses import ContrastiveLoss, DeepID2Loss, TripletLoss
 from metricface.memory import CrossBatchMemory
 from metricface.miners import BatchHardMiner
 from metricface.recipes import Frozen, LookAlikes, deepid2, embed, fit, softmax_then_triplet
-from metricface.recipes.random_state import seeded
+from metricface.recipes.resuming.random_state import seeded
 from tests.recipes.toys import (
     DIM,
     IDENTITIES,

@@ -18,7 +18,7 @@ from benchmarks.convergence.network import SmallConvNet
 from benchmarks.convergence.settings import Settings
 from metricface.memory import CrossBatchMemory
 from metricface.recipes import BatchSampler, LookAlikes, Objective, Options, fit
-from metricface.recipes.random_state import seeded
+from metricface.recipes.resuming.random_state import seeded
 from metricface.samplers import PKSampler
 
 Family: TypeAlias = Literal["triplet", "pair", "classifier", "recipe", "peer"]

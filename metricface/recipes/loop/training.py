@@ -14,11 +14,11 @@ from torch.utils.checkpoint import checkpoint
 
 from metricface.embeddings import working_dtype
 from metricface.recipes.batches import Batches
+from metricface.recipes.loop.stopwatch import Stopwatch
 from metricface.recipes.objective import Objective
 from metricface.recipes.options import Options
-from metricface.recipes.random_state import random_state, restore_random_state
-from metricface.recipes.state_parts import load_optimizer, load_part
-from metricface.recipes.stopwatch import Stopwatch
+from metricface.recipes.resuming.random_state import random_state, restore_random_state
+from metricface.recipes.resuming.state_parts import load_optimizer, load_part
 
 
 class Training:

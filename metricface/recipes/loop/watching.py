@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from metricface.recipes.history import Row
+from metricface.recipes.loop.history import Row
 
 
 class Watch:

@@ -7,22 +7,28 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from metricface.files import clear_leftovers, used_alone, write_whole
-from metricface.recipes.history import History
-from metricface.recipes.sealed import load_sealed, save_sealed
-from metricface.recipes.settings import changes
-from metricface.recipes.state_parts import load_part
-from metricface.recipes.training import Training
+from metricface.recipes.resuming.described import changes
+from metricface.recipes.resuming.sealed import load_sealed, save_sealed
+from metricface.recipes.resuming.state_parts import load_part
 
 NAME = "checkpoint.pt"
 PREVIOUS = "checkpoint.previous.pt"
 _NAMED = 5  # changes that an error lists one by one
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device, torch.Size)
+
+
+class Loads(Protocol):
+    """Whatever goes on from a state."""
+
+    def load_state_dict(self, state: dict[str, Any], /) -> object:
+        """Go on from it."""
+        ...
 
 
 class Checkpoints:
@@ -33,7 +39,7 @@ class Checkpoints:
 
     Args:
         folder: made once it is used.
-        settings: plain values, as :func:`~metricface.recipes.settings.described` gives them.
+        settings: plain values; those of another training are refused.
     """
 
     def __init__(self, folder: str | os.PathLike[str], settings: dict[str, Any]) -> None:
@@ -59,7 +65,7 @@ class Checkpoints:
         gone = not self.file.exists() and self.previous.exists()
         return self.previous if gone else self.file
 
-    def restore(self, training: Training, history: History) -> bool:
+    def restore(self, training: Loads, history: Loads) -> bool:
         """Go on from what was saved last; False in a new folder, where there is nothing.
 
         Raises:

@@ -7,7 +7,7 @@ import time
 import pytest
 import torch
 
-from metricface.recipes.stopwatch import KINDS, Stopwatch
+from metricface.recipes.loop.stopwatch import KINDS, Stopwatch
 
 
 def test_on_the_cpu_it_counts_the_processors_seconds() -> None:

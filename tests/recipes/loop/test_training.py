@@ -22,9 +22,9 @@ from metricface.memory import CrossBatchMemory
 from metricface.miners import BatchHardMiner
 from metricface.recipes import Augment, Objective, embed, fit, in_defense_schedule
 from metricface.recipes.batches import Batches
+from metricface.recipes.loop.training import Training
 from metricface.recipes.options import Options
-from metricface.recipes.random_state import seeded
-from metricface.recipes.training import Training
+from metricface.recipes.resuming.random_state import seeded
 from tests.oracles.recipes import in_defense_rate, moving_average
 from tests.recipes.toys import (
     DIM,

@@ -22,8 +22,8 @@ from metricface.data import ImageSet
 from metricface.losses import TripletLoss
 from metricface.miners import BatchHardMiner
 from metricface.recipes import Options, embed, unseen_identities
-from metricface.recipes.checkpoints import Checkpoints
-from metricface.recipes.history import History
+from metricface.recipes.loop.history import History
+from metricface.recipes.resuming.checkpoints import Checkpoints
 from metricface.samplers import PKSampler
 from tests.oracles.recipes import evaluations_until
 from tests.recipes.toys import (

@@ -15,8 +15,8 @@ import torch
 from metricface.files import LOCK
 from metricface.losses import TripletLoss
 from metricface.recipes import Fit
-from metricface.recipes.checkpoints import NAME, PREVIOUS
-from metricface.recipes.sealed import load_sealed, save_sealed
+from metricface.recipes.resuming.checkpoints import NAME, PREVIOUS
+from metricface.recipes.resuming.sealed import load_sealed, save_sealed
 from tests.recipes.toys import KilledError, Noise, differences, quick, train
 
 STEPS = 6  # saved before the first and after every second

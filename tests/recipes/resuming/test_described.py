@@ -21,8 +21,8 @@ from metricface.classifiers.annealing import Annealing
 from metricface.distances import Cosine
 from metricface.losses import MarginLoss, TripletLoss, VerificationSignal
 from metricface.miners import RandomMiner, SemiHardMiner
-from metricface.recipes.checkpoints import check_plain
-from metricface.recipes.settings import changes, described
+from metricface.recipes.resuming.checkpoints import check_plain
+from metricface.recipes.resuming.described import changes, described
 from metricface.samplers import PKSampler
 
 LABELS = np.arange(8) // 2

@@ -16,11 +16,11 @@ import pytest
 import torch
 
 from metricface.files import LOCK
-from metricface.recipes.checkpoints import NAME, PREVIOUS
+from metricface.recipes.resuming.checkpoints import NAME, PREVIOUS
+from tests.recipes.resuming.victim import EVERY, STEPS, train
 from tests.recipes.toys import differences
-from tests.recipes.victim import EVERY, STEPS, train
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PATIENCE = 300  # seconds, for a machine that is busy
 
 
@@ -35,7 +35,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def started(folder: Path, trap: str) -> Iterator[subprocess.Popen[bytes]]:
     """The victim; it does not survive the test."""
     # imported, not run as __main__: the names of its parts are settings of the training
-    walk_in = "import sys; from tests.recipes.victim import main; main(*sys.argv[1:])"
+    walk_in = "import sys; from tests.recipes.resuming.victim import main; main(*sys.argv[1:])"
     process = subprocess.Popen([sys.executable, "-c", walk_in, str(folder), trap], cwd=ROOT)
     try:
         yield process

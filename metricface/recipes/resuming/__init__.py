@@ -1,0 +1,1 @@
+"""What lets a training go on: checkpoints, and all the state and settings in them."""
