@@ -15,7 +15,7 @@ from metricface.distances import Distance
 from metricface.distances.given import check_distance
 from metricface.distances.rows import Rows
 from metricface.distances.tiles import WIDTH, squared_tiles
-from metricface.evaluation.embeddings import DISTANCE, embedding_matrix
+from metricface.evaluation.given import DISTANCE, embedding_matrix
 from metricface.given import as_count, zero_or_above
 from metricface.types import Embeddings, Labels, numbered
 

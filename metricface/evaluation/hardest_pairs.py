@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from metricface.distances import Distance
-from metricface.evaluation.embeddings import DISTANCE
+from metricface.evaluation.given import DISTANCE
 from metricface.evaluation.labelled_pairs import LabelledPairs, PairTile
 from metricface.given import as_count
 from metricface.types import Embeddings, Labels

@@ -14,7 +14,7 @@ from torch import Tensor
 from metricface.distances import Distance
 from metricface.distances.rows import Rows
 from metricface.distances.tiles import WIDTH, squared_tiles
-from metricface.evaluation.embeddings import DISTANCE, checked_ranks, checked_rates
+from metricface.evaluation.given import DISTANCE, checked_ranks, checked_rates
 from metricface.evaluation.operating_points import allowed_impostors
 from metricface.types import Embeddings, Labels, label_array, numbered
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from metricface.distances import Distance
 from metricface.distances.rows import Rows
 from metricface.distances.tiles import Nearest, Tile, squared_tiles, width_for
-from metricface.evaluation.embeddings import DISTANCE, checked_ranks
+from metricface.evaluation.given import DISTANCE, checked_ranks
 from metricface.identities import MatchBlock, Matches
 from metricface.types import Embeddings, Labels, ragged
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from metricface.distances.unit_rows import unit_rows
 from metricface.embeddings import working_dtype
-from metricface.evaluation.embeddings import embedding_matrix
+from metricface.evaluation.given import embedding_matrix
 from metricface.types import Embeddings, Labels, numbered
 
 

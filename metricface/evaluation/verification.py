@@ -15,7 +15,7 @@ from torch import Tensor
 from metricface.distances import Distance
 from metricface.distances.product import squared_differences
 from metricface.distances.rows import Rows
-from metricface.evaluation.embeddings import DISTANCE, checked_rates
+from metricface.evaluation.given import DISTANCE, checked_rates
 from metricface.evaluation.held_out import Impostors, held_out_accepts
 from metricface.evaluation.labelled_pairs import LabelledPairs, PairTile
 from metricface.evaluation.operating_points import (

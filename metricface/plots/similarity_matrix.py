@@ -8,7 +8,7 @@ import numpy as np
 
 from metricface.distances import Distance, SquaredEuclidean
 from metricface.distances.given import check_distance
-from metricface.evaluation.embeddings import embedding_matrix
+from metricface.evaluation.given import embedding_matrix
 from metricface.plots.palette import INK, axes_or_new
 from metricface.types import Embeddings, Labels, numbered
 

@@ -1,4 +1,4 @@
-"""What arrives for evaluation, as a tensor that can be measured."""
+"""What may be given to evaluation: embeddings as one matrix, ranks, rates; the usual distance."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def embedding_matrix(embeddings: Embeddings, name: str = "embeddings") -> Tensor
     """Embeddings as a finite tensor ``[N, D]`` without gradient, where they already are.
 
     Args:
-        embeddings: floating ``[N, D]``, array or tensor; read-only and memory-mapped arrays too.
+        embeddings: floating ``[N, D]``, array or tensor; of a read-only or memory-mapped array
+            all is copied into memory.
         name: what to call them in an error.
 
     Raises:
