@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,9 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from metricface.distances.rows import Rows
 from metricface.distances.unit_rows import unit_rows
-from metricface.embeddings import working_dtype
-from metricface.evaluation.given import embedding_matrix
+from metricface.evaluation.given import DISTANCE
 from metricface.types import Embeddings, Labels, numbered
 
 
@@ -37,7 +38,7 @@ def mean_templates(
     medium are averaged first, then the media of a template.
 
     Args:
-        embeddings: floating ``[N, D]``.
+        embeddings: floating ``[N, D]``; a memory-mapped array is read some rows at a time.
         templates: the template of each row; integers or strings.
         media: the medium (picture or video) of each row; rows of one template and one medium are
             averaged first. None: every row counts alike.
@@ -59,20 +60,28 @@ def mean_templates(
     Reference:
         Whitelam et al., "IARPA Janus Benchmark-B Face Dataset" (2017), section 4.
     """
-    x = embedding_matrix(embeddings)
-    template, names = numbered(templates, "templates", count=len(x))
-    values = unit_rows(x.double()) if normalize else x.double()
+    rows = Rows(embeddings, DISTANCE)
+    template, names = numbered(templates, "templates", count=len(rows))
+    group, of_group = template, np.arange(len(names))
     if media is not None:
-        medium = numbered(media, "media", count=len(x)).numbers
-        both, group = np.unique(np.stack([template, medium]), axis=1, return_inverse=True)
-        values, template = _means(values, group.reshape(-1)), both[0]
-    dtype = working_dtype(x)
-    return Templates(_means(values, template).to(dtype), names)
+        medium = numbered(media, "media", count=len(rows)).numbers
+        both, place = np.unique(np.stack([template, medium]), axis=1, return_inverse=True)
+        group, of_group = place.reshape(-1).astype(np.int64), both[0]
+    read = ((rows.raw(part).double(), group[part]) for part in rows.stretches())
+    scaled = ((unit_rows(x) if normalize else x, of) for x, of in read)
+    means = _means(scaled, rows, len(of_group))
+    means = _means([(means, of_group)], rows, len(names))
+    return Templates(means.to(rows.dtype), names)
 
 
-def _means(values: Tensor, group: npt.NDArray[np.int64]) -> Tensor:
-    """Mean of the rows of each group ``[G, D]``."""
-    index = torch.from_numpy(group.astype(np.int64)).to(values.device)
-    count = torch.bincount(index)
-    total = values.new_zeros(len(count), values.shape[1]).index_add_(0, index, values)
+def _means(
+    parts: Iterable[tuple[Tensor, npt.NDArray[np.int64]]], rows: Rows, groups: int
+) -> Tensor:
+    """Mean of the rows of each group ``[G, D]``, from some rows and their groups at a time."""
+    total = torch.zeros(groups, rows.dim, dtype=torch.float64, device=rows.device)
+    count = torch.zeros(groups, dtype=torch.int64, device=rows.device)
+    for values, group in parts:
+        index = torch.from_numpy(group).to(rows.device)
+        total.index_add_(0, index, values)
+        count += torch.bincount(index, minlength=groups)
     return total / count[:, None]
