@@ -14,7 +14,7 @@ import typer
 from metricface import plots
 from metricface.cli.frames import Columns
 from metricface.cli.outputs import check_folders, say, write_csv, write_json, write_picture
-from metricface.cli.tables import Labelled, read_labelled
+from metricface.cli.tables import Table, read_table
 from metricface.distances import Cosine, Distance, Euclidean, SquaredEuclidean
 from metricface.evaluation import (
     Verification,
@@ -74,7 +74,7 @@ def evaluate(
     measure = _distance(distance)
     fars = tuple(far or (1e-1, 1e-2, 1e-3))
     meant = Columns(label_column, name_column, columns)
-    read = read_labelled(embeddings, labels, meant, labels_needed=pairs is None)
+    read = read_table(embeddings, labels, meant, labels_needed=pairs is None)
     report: dict[str, Any] = _size(read, embeddings)
     if pairs is None:
         found = verification(read.embeddings, read.labels, folds=folds, fars=fars, distance=measure)
@@ -109,7 +109,7 @@ def histogram(
 ) -> None:
     """Distances within and between identities, over all pairs."""
     check_folders(png, csv, out)
-    read = read_labelled(embeddings, labels, Columns(label_column, name_column, columns))
+    read = read_table(embeddings, labels, Columns(label_column, name_column, columns))
     found = class_distances(
         read.embeddings, read.labels, bins=bins, upper=upper, distance=_distance(distance)
     )
@@ -159,7 +159,7 @@ def mine(
     """The most alike impostors of every sample, over the whole set."""
     check_folders(out)
     measure = _distance(distance)
-    read = read_labelled(embeddings, labels, Columns(label_column, name_column, columns))
+    read = read_table(embeddings, labels, Columns(label_column, name_column, columns))
 
     search = partial(
         nearest_impostors,
@@ -195,7 +195,7 @@ def _distance(name: str) -> Distance:
 
 
 def _of_pairs(
-    read: Labelled,
+    read: Table,
     pairs: Path,
     embeddings: Path,
     folds: int,
@@ -222,7 +222,7 @@ def _verified(found: Verification) -> dict[str, Any]:
     return figures | {"val": {far: asdict(rate) for far, rate in found.val.items()}}
 
 
-def _size(read: Labelled, embeddings: Path) -> dict[str, Any]:
+def _size(read: Table, embeddings: Path) -> dict[str, Any]:
     """What was read; a column too many shows in the dimensions."""
     samples, dimensions = read.embeddings.shape
     return {"embeddings": str(embeddings), "samples": samples, "dimensions": dimensions}

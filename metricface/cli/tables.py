@@ -15,7 +15,7 @@ _READ = 1 << 16  # rows checked together
 _NAMES = ("embeddings", "labels", "names")
 
 
-class Labelled(NamedTuple):
+class Table(NamedTuple):
     """What was read: embeddings, identities, and the files' names if the table has them."""
 
     embeddings: npt.NDArray[np.floating[Any]]
@@ -26,13 +26,13 @@ class Labelled(NamedTuple):
 _PLAIN = Columns()
 
 
-def read_labelled(
+def read_table(
     embeddings: Path,
     labels: Path | None,
     columns: Columns = _PLAIN,
     *,
     labels_needed: bool = True,
-) -> Labelled:
+) -> Table:
     """Read embeddings and labels.
 
     ``.npy`` holds one array and stays on disk; ``.npz`` holds arrays called ``embeddings``,
@@ -76,7 +76,7 @@ def read_labelled(
             f"{embeddings} holds {len(x)} embeddings but {source} holds {len(known)} labels"
         )
     names = parts.get("names")
-    return Labelled(x, known, None if names is None else [str(name) for name in names])
+    return Table(x, known, None if names is None else [str(name) for name in names])
 
 
 def _read(
