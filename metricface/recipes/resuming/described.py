@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import zlib
 from collections.abc import Mapping, Set
 from enum import Enum
@@ -15,6 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+#: A name of this library: the package, the files in it, and what it is called there.
+_PLACE = re.compile(r"^(metricface\.\w+\.)(?:\w+\.)*(?=\w+(?:\.<locals>|$))")
 _MANY = 100  # values beyond which a checksum stands for them
 
 
@@ -40,6 +43,8 @@ def described(thing: object) -> Any:
 def changes(old: Any, new: Any, name: str = "") -> list[str]:
     """Where two descriptions differ, one phrase for each place.
 
+    Names of this library are compared without the files they lie in, which may move.
+
     Example:
         >>> changes({"lr": 0.1, "loss": {"margin": 1}}, {"lr": 0.1, "loss": {"margin": 2}})
         ['loss.margin was 1, is 2']
@@ -58,7 +63,11 @@ def changes(old: Any, new: Any, name: str = "") -> list[str]:
         if len(old) == len(new):
             return found
         return [f"{name} had {len(old)} entries, have {len(new)}", *found[:1]]
-    return [] if old == new else [f"{name} was {_short(old)}, is {_short(new)}"]
+    return (
+        []
+        if _placeless(old) == _placeless(new)
+        else [f"{name} was {_short(old)}, is {_short(new)}"]
+    )
 
 
 def _described(thing: object, within: frozenset[int]) -> Any:
@@ -136,6 +145,11 @@ def _shape(thing: Tensor | np.ndarray[Any, Any]) -> str:
 
 def _sum(values: list[Any]) -> str:
     return f"{len(values)} values, checksum {zlib.crc32(repr(values).encode()):08x}"
+
+
+def _placeless(value: object) -> object:
+    """A name without its file, since a later version may have moved it to another."""
+    return _PLACE.sub(r"\1", value) if isinstance(value, str) else value
 
 
 def _short(value: object) -> str:

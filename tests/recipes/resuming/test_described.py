@@ -18,9 +18,11 @@ from torch import nn
 
 from metricface.classifiers import ASoftmax, NormFace
 from metricface.classifiers.annealing import Annealing
+from metricface.data import affine_jitter
 from metricface.distances import Cosine
 from metricface.losses import MarginLoss, TripletLoss, VerificationSignal
 from metricface.miners import RandomMiner, SemiHardMiner
+from metricface.recipes import LookAlikes
 from metricface.recipes.resuming.checkpoints import check_plain
 from metricface.recipes.resuming.described import changes, described
 from metricface.samplers import PKSampler
@@ -133,6 +135,34 @@ def test_state_is_no_setting() -> None:
     assert float(loss.margin) != 0.5
     warm.scale.data.add_(1)
     assert described([loss, miner, warm]) == before
+
+
+MOVED = [
+    ("metricface.data.augment.affine_jitter", affine_jitter),
+    ("metricface.recipes.look_alikes.LookAlikes", LookAlikes),
+    (
+        "metricface.recipes.settings.closing.<locals>.over",
+        "metricface.recipes.closing.<locals>.over",
+    ),
+]
+
+
+@pytest.mark.parametrize(("before", "thing"), MOVED)
+def test_a_file_of_this_library_may_move(before: str, thing: object) -> None:
+    assert changes({"call": before}, {"call": described(thing)}) == []
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "metricface.data.augment.random_flip",
+        "metricface.samplers.augment.affine_jitter",
+        "metricface.data.augment.affine_jitter.<locals>.inner",
+        "elsewhere.data.augment.affine_jitter",
+    ],
+)
+def test_another_thing_has_not_moved(other: str) -> None:
+    assert changes(other, described(affine_jitter))
 
 
 def test_what_refers_to_itself_comes_to_an_end() -> None:
