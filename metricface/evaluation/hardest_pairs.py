@@ -41,8 +41,9 @@ def hardest_pairs(
 ) -> HardestPairs:
     """Find the impostor pairs of least and the genuine pairs of greatest distance.
 
-    Looking at them is the quickest way to find wrong labels. All N(N − 1)/2 pairs are met tile by
-    tile; memory is O(N·D + block²).
+    Looking at them is the quickest way to find wrong labels; to train on, see
+    :func:`metricface.offline.hard_pairs`, which gives some to every sample. All N(N − 1)/2 pairs
+    are met tile by tile; memory is O(N·D + block²).
 
     Args:
         embeddings: floating ``[N, D]``.

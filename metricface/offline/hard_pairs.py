@@ -32,8 +32,10 @@ def hard_pairs(
 
         positive = argmax D(a, p),    negative = argmin D(a, n)
 
-    FaceNet did this every n steps on a subset, with the latest checkpoint. Index tuples count
-    rows of the embeddings; :func:`metricface.types.as_triplets` joins them on their anchors.
+    FaceNet did this every n steps on a subset, with the latest checkpoint. The indices count rows
+    of the embeddings; :func:`metricface.types.as_triplets` joins pairs on their anchors. The few
+    hardest of the whole set, to look at, are
+    :func:`metricface.evaluation.hardest_pairs`.
 
     Args:
         embeddings: floating ``[N, D]``; may be memory-mapped.
