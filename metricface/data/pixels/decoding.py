@@ -84,7 +84,7 @@ def decoded(
     except MemoryError:
         raise
     except Exception as error:
-        # Damage surfaces as almost anything: OSError, SyntaxError, struct.error, zlib.error, …
+        # A damaged file may raise almost anything: OSError, SyntaxError, zlib.error, …
         raise ValueError(f"is no readable image: {_reason(error)}") from error
 
 

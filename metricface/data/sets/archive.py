@@ -30,8 +30,8 @@ def read_arrays(path: Path, names: Sequence[str]) -> dict[str, npt.NDArray[Any]]
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in names}
     except Exception:
-        # Damage surfaces as almost anything (BadZipFile, zlib.error, KeyError, MemoryError for a
-        # senseless shape, …); whichever it is, the answer is to make the file again.
+        # A damaged file may raise almost anything (BadZipFile, zlib.error, KeyError, MemoryError
+        # for a senseless shape, …); in every case the file is made again.
         return None
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
 
 # The two further DejaVu files that matplotlib ships, the Display cuts, hold a few dozen
-# characters each; they are no faces of the text family.
+# characters each and belong to no text family.
 _FACES = tuple(
     f"DejaVu{family}{style}.ttf"
     for family, slanted in (("Sans", "Oblique"), ("SansMono", "Oblique"), ("Serif", "Italic"))

@@ -150,7 +150,7 @@ class Training:
         scale = self.scaler.get_scale()
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        overflown = self.scaler.get_scale() < scale  # then the optimizer has not moved
+        overflown = self.scaler.get_scale() < scale  # then the optimizer has skipped its step
         if self.scheduler is not None and not overflown:
             self.scheduler.step()
         if self.average is not None:
@@ -158,6 +158,6 @@ class Training:
 
 
 def _moving_average(model: nn.Module, decay: float) -> AveragedModel:
-    """Weights and statistics that follow the model's slowly."""
+    """A copy of the model whose weights and statistics are moving averages of its own."""
     follow = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
     return AveragedModel(model, multi_avg_fn=follow, use_buffers=True)

@@ -34,8 +34,8 @@ class Loads(Protocol):
 class Checkpoints:
     """The checkpoint of a run folder, bound to the settings it was begun with.
 
-    The one before it is kept as ``checkpoint.previous.pt``. It is gone on from where the newer
-    one is missing, and only there: a broken one is refused, for a person to look at.
+    The one before it is kept as ``checkpoint.previous.pt``. A training goes on from that one only
+    where the newer one is missing: a broken one is refused, for a person to look at.
 
     Args:
         folder: made once it is used.
@@ -79,7 +79,7 @@ class Checkpoints:
             saved = load_sealed(file)
             for name in ("settings", "training", "history"):
                 load_part(saved, name, _check_dict)
-        except Exception as error:  # torch raises whatever strange bytes lead it to
+        except Exception as error:  # damaged bytes may raise anything in torch
             raise self._unreadable(error) from error
         self._check_settings(saved["settings"], file)
         try:

@@ -1,4 +1,4 @@
-"""The state of every global random generator, so that a resumed run draws what it would have."""
+"""The state of every global random generator, so that a resumed run draws the same numbers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def random_state() -> dict[str, Any]:
         >>> bool(torch.rand(1) == drawn)
         True
     """
-    name, keys, *rest = np.random.get_state()  # noqa: NPY002  (theirs is what other libraries use)
+    name, keys, *rest = np.random.get_state()  # noqa: NPY002  (other libraries draw from it)
     return {
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state() if _on_cuda() else None,

@@ -1,4 +1,4 @@
-"""A file of torch whose end says what all its bytes must be."""
+"""A file of torch that ends with the SHA-256 of its bytes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import IO, Any
 import torch
 
 # A file of torch is a zip archive. Its last two bytes are the length of the comment behind it,
-# of which there is none; the digest becomes that comment, so torch and zip tools read on.
+# which torch leaves empty. The digest becomes that comment, so torch and zip tools can
+# read the file as before.
 _MARK = b"sha256 "
 _SEAL = 2 + len(_MARK) + 64
 _BLOCK = 1 << 20
