@@ -13,7 +13,7 @@ from metricface.memory import CrossBatchMemory
 from metricface.recipes.resuming.unregistered import restore_unregistered, unregistered
 
 
-class Mined(NamedTuple):
+class Against(NamedTuple):
     """What the losses compare: one entry for the batch itself, one for the memory.
 
     Without a miner ``indices`` is None, and a loss uses all it is defined on.
@@ -96,7 +96,7 @@ class Objective(nn.Module):
             choosing += [] if miner is None else [self._miner_takes]
             self._told_ids = all("ids" in takes for takes in choosing)
 
-    def mine(self, embeddings: Tensor, labels: Tensor, ids: Tensor) -> list[Mined]:
+    def mine(self, embeddings: Tensor, labels: Tensor, ids: Tensor) -> list[Against]:
         """What to compare: the batch with itself, and with the memory if it has anything.
 
         Args:
@@ -105,7 +105,7 @@ class Objective(nn.Module):
             ids: which sample of the data set each row is ``[B]``.
         """
         x = embeddings.detach()
-        found = [Mined(self._picked(x, labels, ids, Mined(None)))]
+        found = [Against(self._picked(x, labels, ids, Against(None)))]
         if self.memory is not None:
             past = self._past(self.memory, ids)
             if past.ref_ids is not None and len(past.ref_ids):
@@ -113,7 +113,7 @@ class Objective(nn.Module):
         return found
 
     def loss(
-        self, embeddings: Tensor, labels: Tensor, ids: Tensor, mined: Sequence[Mined]
+        self, embeddings: Tensor, labels: Tensor, ids: Tensor, mined: Sequence[Against]
     ) -> Tensor:
         """The sum of all losses over what :meth:`mine` found.
 
@@ -166,16 +166,16 @@ class Objective(nn.Module):
         """Go on from a ``state_dict``."""
         restore_unregistered(self, state)
 
-    def _past(self, memory: CrossBatchMemory, ids: Tensor) -> Mined:
+    def _past(self, memory: CrossBatchMemory, ids: Tensor) -> Against:
         """What the memory holds, as far as this batch may meet it."""
         embeddings, labels, known = memory.reference()
         if not self._told_ids:
             other = torch.isin(known, ids, invert=True)
             embeddings, labels, known = embeddings[other], labels[other], known[other]
-        return Mined(None, embeddings, labels, known)
+        return Against(None, embeddings, labels, known)
 
     def _picked(
-        self, x: Tensor, labels: Tensor, ids: Tensor, against: Mined
+        self, x: Tensor, labels: Tensor, ids: Tensor, against: Against
     ) -> Sequence[Tensor] | None:
         if self.miner is None:
             return None
@@ -227,7 +227,7 @@ def _one_number(value: object, loss: nn.Module) -> Tensor:
     raise TypeError(f"{type(loss).__name__} must give one number to train on, got {got}")
 
 
-def _told(takes: frozenset[str], against: Mined, ids: Tensor) -> dict[str, Any]:
+def _told(takes: frozenset[str], against: Against, ids: Tensor) -> dict[str, Any]:
     """References and ids as keyword arguments, as far as there are any and they are taken."""
     told: dict[str, Any] = {"ids": ids} if "ids" in takes else {}
     if against.ref_emb is not None:
