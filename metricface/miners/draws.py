@@ -40,10 +40,10 @@ class Draws(nn.Module):
 
     def __init__(self, seed: int = 0) -> None:
         super().__init__()
-        if isinstance(seed, bool) or not isinstance(seed, Integral):
-            raise TypeError(f"seed must be an integer, got {arrived(seed)}")
-        self.seed = int(seed)
-        self.calls = 0
+        given: object = seed
+        if isinstance(given, bool) or not isinstance(given, Integral):
+            raise TypeError(f"seed must be an integer, got {arrived(given)}")
+        self.seed, self.calls = int(given), 0
 
     def next_key(self) -> int:
         """A fresh 64-bit key for one call of a miner; within a backward pass the last one."""

@@ -41,5 +41,5 @@ def test_per_anchor_below_one_is_refused() -> None:
 
 
 def test_a_seed_that_is_no_integer_is_refused() -> None:
-    with pytest.raises(TypeError, match="got 1.5"):
+    with pytest.raises(TypeError, match=r"got 1\.5"):
         RandomMiner(seed=1.5)  # type: ignore[arg-type]
