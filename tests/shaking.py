@@ -21,6 +21,7 @@ from metricface.miners import Miner
 
 Product: TypeAlias = "Callable[[Tensor, Tensor], Tensor]"
 
+_SHOWS_TILES = ("tiles.width_for", "tiles.squared_tiles", "labelled_pairs.LabelledPairs")
 _UNITS = 4  # in the last place of ‖q‖² + ‖r‖²
 _MANTISSA = {torch.float32: 24, torch.float64: 53}
 
@@ -105,7 +106,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     skipped = pytest.mark.skip(reason="measures memory, or shows the size of a tile")
     for item in items:
-        if "memory" in item.nodeid or item.nodeid.endswith("width_for"):
+        if "memory" in item.nodeid or item.nodeid.endswith(_SHOWS_TILES):
             item.add_marker(skipped)
 
 
