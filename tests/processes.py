@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +24,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def run(module: str, folder: Path, processes: int) -> list[Any]:
+def run(module: str, folder: Path, processes: int, *, killed: Set[int] = frozenset()) -> list[Any]:
     """What each of some processes had to say, in the order of ranks.
 
     Args:
         module: a program that writes JSON to the path it is given.
         folder: for that, and for what the processes print.
         processes: how many.
+        killed: those that end by SIGKILL and say nothing.
     """
     shared = {
         "MASTER_ADDR": "127.0.0.1",
@@ -60,5 +63,10 @@ def run(module: str, folder: Path, processes: int) -> list[Any]:
             each.kill()
             each.wait(10)
     printed_text = "\n".join((folder / f"{r}.txt").read_text() for r in range(processes))
-    assert codes == [0] * processes, printed_text
-    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(processes)]
+    ends = [-signal.SIGKILL if rank in killed else 0 for rank in range(processes)]
+    assert codes == ends, printed_text
+    said = [folder / f"{rank}.json" for rank in range(processes)]
+    return [
+        None if code else json.loads(path.read_text())
+        for code, path in zip(ends, said, strict=True)
+    ]
