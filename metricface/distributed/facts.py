@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
+from torch import Tensor
 
 from metricface.distributed.keys import KINDS
+from metricface.distributed.world import travels_on
 
 FLOATS = sorted(
     (v for v in vars(torch).values() if isinstance(v, torch.dtype) and v.is_floating_point),
@@ -27,6 +29,7 @@ class Facts(NamedTuple):
     dtype: int = 0
     """Its place in ``FLOATS``."""
     gradient: int = 0
+    """Whether it means to go backward."""
     has_ids: int = 0
     label_kind: int = 0
     """Its place in ``KINDS``."""
@@ -48,18 +51,35 @@ def agreed(own: Facts, device: torch.device, sentence: str = "") -> list[Facts]:
     Raises:
         ValueError: a rank that was given something wrong, or ranks that do not fit together.
     """
-    vector = torch.tensor(own, device=device)
-    every = [torch.empty_like(vector) for _ in range(dist.get_world_size())]
-    dist.all_gather(every, vector)
-    facts = [Facts(*numbers) for numbers in torch.stack(every).tolist()]
-    if any(each.broken for each in facts):
-        sentences = [""] * len(facts)
-        dist.all_gather_object(sentences, sentence)
-        wrong = next(place for place, each in enumerate(facts) if each.broken)
-        raise ValueError(f"rank {wrong} of {len(facts)}: {sentences[wrong]}")
+    every = told(torch.tensor(own, device=device), sentence)
+    facts = [Facts(*numbers) for numbers in every.tolist()]
     for name in (_dimension, _dtype, _has_ids, _labels, _ids):
         _check_alike(facts, name)
     return facts
+
+
+def told(own: Tensor, sentence: str = "") -> Tensor:
+    """Some numbers of all ranks, in rank order; an error on all of them if there is one on any.
+
+    Args:
+        own: of this rank ``[k]``, of which the first is not 0 where something is wrong.
+        sentence: what is wrong then.
+
+    Returns:
+        ``[W, k]``.
+
+    Raises:
+        ValueError: on every rank the sentence of the first at which something is wrong.
+    """
+    own = own.to(travels_on(own))
+    every = own.new_empty(dist.get_world_size(), len(own))
+    dist.all_gather(list(every.unbind()), own)
+    wrong = every[:, 0].nonzero().flatten().tolist()
+    if wrong:
+        sentences = [""] * len(every)
+        dist.all_gather_object(sentences, sentence)
+        raise ValueError(f"rank {wrong[0]} of {len(every)}: {sentences[wrong[0]]}")
+    return every
 
 
 def _check_alike(facts: list[Facts], says: Callable[[Facts], str | None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy.typing as npt
@@ -25,6 +26,16 @@ class Gathered(NamedTuple):
     """int64 ``[N]`` on the device of the embeddings, or an array of strings."""
     ids: Tensor | npt.NDArray[Any] | None
     """The same, or None."""
+
+
+class Share(NamedTuple):
+    """The batch of all ranks, and which part of it is whose."""
+
+    batch: Gathered
+    counts: list[int]
+    """Rows of each rank ``[W]``."""
+    parameters: list[Tensor]
+    """As they were given, but with a gradient that is the mean over the ranks."""
 
 
 def gather_batch(embeddings: Tensor, labels: Labels, ids: Labels | None = None) -> Gathered:
@@ -54,15 +65,51 @@ def gather_batch(embeddings: Tensor, labels: Labels, ids: Labels | None = None) 
         >>> gather_batch(torch.eye(2), [3, 1]).labels  # one process
         tensor([3, 1])
     """
+    return gather_share(embeddings, labels, ids).batch
+
+
+def gather_share(
+    embeddings: Tensor,
+    labels: Labels,
+    ids: Labels | None = None,
+    parameters: Sequence[Tensor] = (),
+) -> Share:
+    """The same as :func:`gather_batch`, with what a loss needs that computes a rank's share.
+
+    Args:
+        embeddings: ``[n, D]``.
+        labels: ``[n]``.
+        ids: ``[n]``.
+        parameters: of the loss, the same on all ranks, all to be trained.
+
+    Raises:
+        TypeError: as :func:`gather_batch`.
+        ValueError: as :func:`gather_batch`.
+
+    Example:
+        >>> gather_share(torch.eye(2), [3, 1]).counts  # one process
+        [2]
+    """
     if world_size() == 1:
         own = _Part.of(embeddings, labels, ids)
-        return Gathered(own.embeddings, own.labels.values, own.ids and own.ids.values)
+        batch = Gathered(embeddings, own.labels.values, own.ids and own.ids.values)
+        return Share(batch, [len(embeddings)], list(parameters))
     try:
         own = _Part.of(embeddings, labels, ids)
     except (TypeError, ValueError) as error:  # the others have to hear of it, or they wait
         agreed(Facts(broken=1), travels_on(embeddings), str(error))
         raise
-    return own.gathered(agreed(own.facts(), travels_on(embeddings)))
+    backward = torch.is_grad_enabled() and (embeddings.requires_grad or len(parameters) > 0)
+    facts = agreed(own.facts()._replace(gradient=int(backward)), travels_on(embeddings))
+    batch, counts = own.gathered(facts), [each.rows for each in facts]
+    if not torch.is_grad_enabled() or not any(each.gradient for each in facts):
+        return Share(batch, counts, list(parameters))
+    # Where one rank goes backward all have to, those without a gradient of their own too.
+    rows = embeddings if embeddings.requires_grad else embeddings.detach().requires_grad_()
+    every, *shared = WithGradient.apply(  # type: ignore[no-untyped-call]
+        rows, batch.embeddings, counts, rank(), *parameters
+    )
+    return Share(batch._replace(embeddings=every), counts, shared)
 
 
 class _Part(NamedTuple):
@@ -91,7 +138,6 @@ class _Part(NamedTuple):
             rows=len(self.embeddings),
             dim=self.embeddings.shape[1],
             dtype=FLOATS.index(self.embeddings.dtype),
-            gradient=int(self.embeddings.requires_grad and torch.is_grad_enabled()),
             has_ids=int(self.ids is not None),
             label_kind=KINDS.index(self.labels.kind),
             label_width=self.labels.width,
@@ -113,13 +159,4 @@ class _Part(NamedTuple):
         every = parts[0].contiguous().view(x.dtype).view(sum(counts), x.shape[1]).to(x.device)
         labels = from_bytes(parts[1], label_kind, x.device)
         ids = None if self.ids is None else from_bytes(parts[2], id_kind, x.device)
-        return Gathered(self._with_gradient(every, facts), labels, ids)
-
-    def _with_gradient(self, every: Tensor, facts: list[Facts]) -> Tensor:
-        """Where one rank goes backward all have to, those without a gradient of their own too."""
-        if not torch.is_grad_enabled() or not any(each.gradient for each in facts):
-            return every
-        x = self.embeddings
-        own = x if x.requires_grad else x.detach().requires_grad_()
-        counts = [each.rows for each in facts]
-        return WithGradient.apply(own, every, counts, rank())  # type: ignore[no-any-return, no-untyped-call]
+        return Gathered(every, labels, ids)

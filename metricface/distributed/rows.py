@@ -36,21 +36,28 @@ def gather_rows(own: Tensor, counts: Sequence[int]) -> Tensor:
 
 
 class WithGradient(torch.autograd.Function):
-    """The gathered rows as a function of a rank's own: backward adds up over the ranks."""
+    """Gathered rows as a function of a rank's own, and parameters that all ranks have.
+
+    Backward adds up the gradient of the rows over the ranks and averages that of the parameters,
+    in one step, so that every rank meets the others in the same order.
+    """
 
     @staticmethod
-    def forward(ctx: Any, own: Tensor, every: Tensor, counts: Sequence[int], rank: int) -> Tensor:
-        """Gathered rows ``[N, D]``, as they are; ``own`` ``[n, D]`` is among them."""
+    def forward(
+        ctx: Any, own: Tensor, every: Tensor, counts: Sequence[int], rank: int, *parameters: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Gathered rows ``[N, D]`` and parameters as they are; ``own`` is among the rows."""
         ctx.counts, ctx.rank = counts, rank
-        return every.view_as(every)
+        return tuple(each.view_as(each) for each in (every, *parameters))
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        """The gradient of a rank's own rows, from all ranks ``[n, D]``."""
-        lifted = gradient.to(working_dtype(gradient))
-        own = _own_sum(lifted, ctx.counts, ctx.rank)
-        return own.to(gradient.device, gradient.dtype), None, None, None
+    def backward(ctx: Any, rows: Tensor, *parameters: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradient of a rank's own rows ``[n, D]`` and of the parameters, from all ranks."""
+        lifted = rows.to(working_dtype(rows))
+        own = _own_sum(lifted, ctx.counts, ctx.rank).to(rows.device, rows.dtype)
+        means = [_total(each).div_(len(ctx.counts)).to(each.device) for each in parameters]
+        return own, None, None, None, *means
 
 
 def _own_sum(every: Tensor, counts: Sequence[int], rank: int) -> Tensor:
@@ -60,12 +67,17 @@ def _own_sum(every: Tensor, counts: Sequence[int], rank: int) -> Tensor:
     if not every.numel():
         return every[first : first + counts[rank]]
     if not can_reduce_scatter(device):
-        total = every.to(device, copy=True, memory_format=torch.contiguous_format)
-        dist.all_reduce(total)
-        return total[first : first + counts[rank]]
+        return _total(every)[first : first + counts[rank]]
     parts = every.new_zeros(len(counts), max(counts), every.shape[1], device=device)
     for part, rows in zip(parts, torch.split(every, list(counts)), strict=True):
         part[: len(rows)] = rows
     own = torch.empty_like(parts[0])
     dist.reduce_scatter(own, list(parts.unbind()))
     return own[: counts[rank]]
+
+
+def _total(own: Tensor) -> Tensor:
+    """The sum over ranks."""
+    total = own.to(travels_on(own), copy=True, memory_format=torch.contiguous_format)
+    dist.all_reduce(total)
+    return total
