@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from metricface.identities import MatchBlock
+from metricface.losses.reduction import Sum
 from metricface.types import Reduction, ragged
 
 # Up to here one comparison per positive beats a bisection per negative.
@@ -26,13 +27,13 @@ _DENSE_POSITIVES = 64
 _CHUNK_ENTRIES = 2**18
 
 
-def all_triplets_loss(
+def all_triplets_sum(
     to_positive: Tensor,
     distances: Tensor,
     block: MatchBlock,
     margin: float | None,
     reduction: Reduction,
-) -> Tensor:
+) -> Sum:
     """``Σ [d_ap − d_an + margin]₊`` or ``Σ log(1 + exp(d_ap − d_an))`` over all triplets.
 
     Time O(B·R·log K) for the hinge and O(B·K·R) for the soft margin, with K positives of each
@@ -49,14 +50,14 @@ def all_triplets_loss(
             for the soft margin), or ``"sum"``.
 
     Returns:
-        A scalar; 0 without triplets.
+        The total, and how many triplets the reduction divides it by.
 
     Example:
         >>> from metricface.identities import Matches
         >>> d = torch.tensor([[0.0, 1.0, 1.1], [1.0, 0.0, 3.0], [1.1, 3.0, 0.0]])
         >>> block = Matches([0, 0, 1]).block()
         >>> near = d[block.anchor, block.positive]
-        >>> all_triplets_loss(near, d, block, 0.5, "sum")  # 1 + 0.5 − 1.1
+        >>> all_triplets_sum(near, d, block, 0.5, "sum").total  # 1 + 0.5 − 1.1
         tensor(0.4000)
 
     Reference: Hermans et al., "In Defense of the Triplet Loss", 2017, eq. 6 (batch all).
@@ -65,12 +66,12 @@ def all_triplets_loss(
         to_positive, distances, block, margin
     )
     if reduction == "sum":
-        return torch.as_tensor(total)
-    if reduction == "nonzero" and margin is not None:
+        count = active.new_zeros(())
+    elif reduction == "nonzero" and margin is not None:
         count = active
     else:
         count = (block.positive_count() * block.negative_count()).sum()
-    return torch.as_tensor(total / count.clamp_min(1))
+    return Sum(total, count)
 
 
 class _AllTriplets(torch.autograd.Function):

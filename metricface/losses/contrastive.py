@@ -12,7 +12,7 @@ from metricface.distances import Distance, Euclidean
 from metricface.given import above_zero, zero_or_above
 from metricface.identities import Matches
 from metricface.losses.embedding_loss import EmbeddingLoss
-from metricface.losses.reduction import reduce
+from metricface.losses.reduction import Sum, summed
 from metricface.types import Reduction, as_pairs, ragged
 
 
@@ -79,30 +79,27 @@ class ContrastiveLoss(EmbeddingLoss):
 
     def on_indices(
         self, embeddings: Tensor, reference: Tensor, indices: Sequence[Tensor]
-    ) -> Tensor:
+    ) -> list[Sum]:
         """Over mined pairs; a triplet is one pair of each kind."""
         pairs = as_pairs(indices)
         genuine = self.distance.gathered(embeddings, reference, pairs.anchor_pos, pairs.positive)
         impostor = self.distance.gathered(embeddings, reference, pairs.anchor_neg, pairs.negative)
         positive, negative = self.positive_terms(genuine), self.negative_terms(impostor)
-        if self.reduction == "none":
-            return torch.cat([positive, negative])
-        return reduce(positive, self.reduction) + reduce(negative, self.reduction)
+        return [summed(positive, self.reduction), summed(negative, self.reduction)]
 
-    def on_everything(self, embeddings: Tensor, reference: Tensor, matches: Matches) -> Tensor:
+    def on_everything(self, embeddings: Tensor, reference: Tensor, matches: Matches) -> list[Sum]:
         """Over all pairs: genuine ones exactly, impostors through one matrix of distances."""
         block = matches.block()
         genuine = self.distance.gathered(embeddings, reference, block.anchor, block.positive)
         same = None if reference is embeddings else reference
         every = self.distance.block(*self.distance.prepare(embeddings, same))
+        positive = summed(self.positive_terms(genuine), self.reduction)
         if self.reduction == "none":
             rows, rank = ragged(block.negative_count())
             impostor = every[rows, block.nth_negative(rows, rank)]
-            return torch.cat([self.positive_terms(genuine), self.negative_terms(impostor)])
+            return [positive, summed(self.negative_terms(impostor), "none")]
         negative = self.negative_terms(block.hidden(every))  # an infinite distance costs nothing
-        return reduce(self.positive_terms(genuine), self.reduction) + reduce(
-            negative, self.reduction, count=block.negative_count().sum()
-        )
+        return [positive, summed(negative, self.reduction, count=block.negative_count().sum())]
 
     def positive_terms(self, distance: Tensor) -> Tensor:
         """Terms of genuine pairs from their distances, ``[M]``."""

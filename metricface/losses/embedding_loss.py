@@ -13,7 +13,7 @@ from metricface.embeddings import check_embeddings
 from metricface.given import arrived
 from metricface.identities import Matches
 from metricface.losses.mined_indices import check_indices
-from metricface.losses.reduction import check_reduction
+from metricface.losses.reduction import Sum, check_reduction, reduced
 from metricface.types import Labels, Reduction
 
 
@@ -25,6 +25,9 @@ class EmbeddingLoss(nn.Module, ABC):
         reduction: how the terms become one number.
         miner: picks the pairs or triplets where a call brings none; None means all of them.
     """
+
+    #: Whether a part of the anchors can be taken alone, against all references.
+    by_anchor = True
 
     def __init__(
         self, *, distance: Distance, reduction: Reduction, miner: nn.Module | None
@@ -69,6 +72,25 @@ class EmbeddingLoss(nn.Module, ABC):
             ValueError: shapes that do not agree; NaN or infinite embeddings; indices of rows
                 that are not there.
         """
+        sums = self.sums(embeddings, labels, indices, ref_emb, ref_labels, ids=ids, ref_ids=ref_ids)
+        return reduced(sums, self.reduction)
+
+    def sums(
+        self,
+        embeddings: Tensor,
+        labels: Labels | None,
+        indices: Sequence[Tensor] | None = None,
+        ref_emb: Tensor | None = None,
+        ref_labels: Labels | None = None,
+        *,
+        ids: Labels | None = None,
+        ref_ids: Labels | None = None,
+    ) -> list[Sum]:
+        """What :meth:`forward` divides and adds: the terms of each kind, summed.
+
+        Each term belongs to one anchor, so the sums of several processes with anchors of their
+        own add up to those of the whole batch.
+        """
         check_embeddings(embeddings, ref_emb, squared=not self.distance.normalize)
         reference = embeddings if ref_emb is None else ref_emb
         if indices is None and self.miner is not None:
@@ -85,9 +107,9 @@ class EmbeddingLoss(nn.Module, ABC):
     @abstractmethod
     def on_indices(
         self, embeddings: Tensor, reference: Tensor, indices: Sequence[Tensor]
-    ) -> Tensor:
-        """The loss over mined indices."""
+    ) -> list[Sum]:
+        """The sums over mined indices, of one kind of terms or of two."""
 
     @abstractmethod
-    def on_everything(self, embeddings: Tensor, reference: Tensor, matches: Matches) -> Tensor:
-        """The loss over all pairs or triplets of its definition."""
+    def on_everything(self, embeddings: Tensor, reference: Tensor, matches: Matches) -> list[Sum]:
+        """The sums over all pairs or triplets of its definition."""

@@ -13,6 +13,7 @@ from metricface.distances import Distance, Euclidean
 from metricface.given import above_zero, as_count_or_none, zero_or_above
 from metricface.identities import Matches
 from metricface.losses.embedding_loss import EmbeddingLoss
+from metricface.losses.reduction import Sum, summed
 from metricface.types import Labels, Reduction, as_pairs, ragged
 
 
@@ -110,7 +111,7 @@ class MarginLoss(EmbeddingLoss):
         own = [self.beta] if isinstance(self.beta, nn.Parameter) else []
         return [{"params": [beta], "lr": lr, "weight_decay": 0.0} for beta in own]
 
-    def forward(
+    def sums(
         self,
         embeddings: Tensor,
         labels: Labels | None,
@@ -120,11 +121,11 @@ class MarginLoss(EmbeddingLoss):
         *,
         ids: Labels | None = None,
         ref_ids: Labels | None = None,
-    ) -> Tensor:
-        """The loss of one batch; see :meth:`EmbeddingLoss.forward`."""
+    ) -> list[Sum]:
+        """The terms, summed; see :meth:`EmbeddingLoss.sums`."""
         self._labels = labels  # mined indices do not tell whose β to take
         try:
-            return super().forward(
+            return super().sums(
                 embeddings, labels, indices, ref_emb, ref_labels, ids=ids, ref_ids=ref_ids
             )
         finally:
@@ -132,16 +133,16 @@ class MarginLoss(EmbeddingLoss):
 
     def on_indices(
         self, embeddings: Tensor, reference: Tensor, indices: Sequence[Tensor]
-    ) -> Tensor:
+    ) -> list[Sum]:
         """Over mined pairs; a triplet is one pair of each kind."""
         pairs = as_pairs(indices)
         genuine = self.distance.gathered(embeddings, reference, pairs.anchor_pos, pairs.positive)
         impostor = self.distance.gathered(embeddings, reference, pairs.anchor_neg, pairs.negative)
         beta = self._anchor_beta(embeddings, genuine.dtype)
         near, far = beta[pairs.anchor_pos], beta[pairs.anchor_neg]
-        return self._reduced(genuine - near, far - impostor, near, impostor.numel())
+        return self._together(genuine - near, far - impostor, near)
 
-    def on_everything(self, embeddings: Tensor, reference: Tensor, matches: Matches) -> Tensor:
+    def on_everything(self, embeddings: Tensor, reference: Tensor, matches: Matches) -> list[Sum]:
         """Over all pairs: genuine ones exactly, impostors through one matrix of distances."""
         block = matches.block()
         genuine = self.distance.gathered(embeddings, reference, block.anchor, block.positive)
@@ -155,7 +156,7 @@ class MarginLoss(EmbeddingLoss):
             excess = beta[rows] - every[rows, block.nth_negative(rows, rank)]
         else:  # an infinite distance costs nothing
             excess = beta[:, None] - block.hidden(every)
-        return self._reduced(genuine - near, excess, near, count.sum())
+        return self._together(genuine - near, excess, near, count.sum())
 
     def _anchor_beta(self, embeddings: Tensor, dtype: torch.dtype) -> Tensor:
         """β of each row of the batch, ``[B]``."""
@@ -166,19 +167,13 @@ class MarginLoss(EmbeddingLoss):
             raise ValueError("one β for each class needs labels, also with indices; got None")
         return beta[class_numbers(self._labels, self.num_classes, embeddings)]
 
-    def _reduced(
-        self, too_far: Tensor, too_near: Tensor, beta: Tensor, impostors: int | Tensor
-    ) -> Tensor:
-        """The two kinds of terms together, from what they are before margin and hinge."""
-        positive = torch.relu(too_far + self.margin)
-        negative = torch.relu(too_near + self.margin)
+    def _together(
+        self, too_far: Tensor, too_near: Tensor, beta: Tensor, impostors: Tensor | None = None
+    ) -> list[Sum]:
+        """The two kinds of terms as one, from what they are before margin and hinge."""
+        positive = summed(torch.relu(too_far + self.margin), self.reduction)
+        negative = summed(torch.relu(too_near + self.margin), self.reduction, impostors)
         if self.reduction == "none":
-            return torch.cat([positive, negative])
-        total = positive.sum() + negative.sum() + self.nu * beta.sum()
-        if self.reduction == "sum":
-            return total
-        if self.reduction == "nonzero":
-            count = (positive > 0).sum() + (negative > 0).sum()
-        else:
-            count = torch.as_tensor(positive.numel() + impostors)
-        return total / count.clamp_min(1)
+            return [positive, negative]
+        total = positive.total + negative.total + self.nu * beta.sum()
+        return [Sum(total, positive.terms + negative.terms)]

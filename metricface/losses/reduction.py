@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from collections.abc import Sequence
+from typing import NamedTuple, get_args
 
+import torch
 from torch import Tensor
 
 from metricface.types import Reduction
@@ -23,29 +25,57 @@ def check_reduction(reduction: str) -> None:
         raise ValueError(f"reduction must be one of {known}, got {reduction!r}")
 
 
-def reduce(terms: Tensor, reduction: Reduction, count: Tensor | None = None) -> Tensor:
-    """Reduce the terms of a loss; no terms give 0.
+class Sum(NamedTuple):
+    """The terms of one kind, added up.
+
+    Several processes add up their sums and their counts; the quotient is that of all terms.
+    """
+
+    total: Tensor
+    """A scalar with its gradient; the terms themselves for ``reduction="none"``."""
+    terms: Tensor
+    """How many terms it is divided by, a scalar; 0 where it is not divided."""
+
+
+def summed(terms: Tensor, reduction: Reduction, count: Tensor | None = None) -> Sum:
+    """Add up the terms of a loss.
 
     Args:
-        terms: non-negative, ``[T]``.
+        terms: non-negative, of any shape.
         reduction: ``"mean"`` over all terms, ``"nonzero"`` over those above 0, ``"sum"``, or
             ``"none"``.
         count: how many terms there are, where some entries stand for none (and are 0).
 
+    Example:
+        >>> import torch
+        >>> summed(torch.tensor([0.0, 3.0, 1.0]), "nonzero")
+        Sum(total=tensor(4.), terms=tensor(2))
+    """
+    if reduction == "nonzero":
+        count = (terms > 0).sum()
+    elif reduction != "mean":
+        count = None
+    elif count is None:
+        count = torch.tensor(terms.numel(), device=terms.device)
+    total = terms if reduction == "none" else terms.sum()
+    return Sum(total, terms.new_zeros((), dtype=torch.int64) if count is None else count)
+
+
+def reduced(sums: Sequence[Sum], reduction: Reduction) -> Tensor:
+    """The value of a batch from the sums of its kinds of terms; no terms give 0.
+
+    Args:
+        sums: one for each kind; each is divided by its own count, and the quotients are added.
+        reduction: with which they were added up.
+
     Returns:
-        A scalar, or ``[T]`` for ``"none"``.
+        A scalar, or all terms ``[T]`` for ``"none"``.
 
     Example:
         >>> import torch
-        >>> reduce(torch.tensor([0.0, 3.0, 1.0]), "nonzero")
+        >>> reduced([summed(torch.tensor([3.0, 1.0]), "mean")], "mean")
         tensor(2.)
     """
     if reduction == "none":
-        return terms
-    if reduction == "sum":
-        return terms.sum()
-    if reduction == "nonzero":
-        count = (terms > 0).sum()
-    elif count is None:
-        count = terms.new_tensor(terms.numel())
-    return terms.sum() / count.clamp_min(1)
+        return torch.cat([each.total for each in sums])
+    return torch.stack([each.total / each.terms.clamp_min(1) for each in sums]).sum()

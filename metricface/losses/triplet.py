@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from metricface.distances import Distance, SquaredEuclidean
 from metricface.given import zero_or_above
 from metricface.identities import MatchBlock, Matches
-from metricface.losses.all_triplets import all_triplets_loss
+from metricface.losses.all_triplets import all_triplets_sum
 from metricface.losses.embedding_loss import EmbeddingLoss
-from metricface.losses.reduction import reduce
+from metricface.losses.reduction import Sum, summed
 from metricface.types import Reduction, Triplets, as_triplets, ragged
 
 
@@ -29,7 +29,7 @@ class TripletLoss(EmbeddingLoss):
     ===================  ==================================
 
     Without indices and without a miner all triplets of the batch are used, exactly and without
-    being listed (see :func:`~metricface.losses.all_triplets.all_triplets_loss`); only ``swap``
+    being listed (see :func:`~metricface.losses.all_triplets.all_triplets_sum`); only ``swap``
     and ``reduction="none"`` list them, which takes memory for each.
 
     Which reduction matters: in Hermans et al. the non-zero mean helps when all triplets are
@@ -83,7 +83,7 @@ class TripletLoss(EmbeddingLoss):
 
     def on_indices(
         self, embeddings: Tensor, reference: Tensor, indices: Sequence[Tensor]
-    ) -> Tensor:
+    ) -> list[Sum]:
         """Over mined triplets; pairs are joined on their anchor."""
         anchor, positive, negative = as_triplets(indices)
         to_positive = self.distance.gathered(embeddings, reference, anchor, positive)
@@ -91,9 +91,9 @@ class TripletLoss(EmbeddingLoss):
         if self.swap:
             between = self.distance.gathered(reference, reference, positive, negative)
             to_negative = torch.minimum(to_negative, between)
-        return reduce(self.terms(to_positive - to_negative), self.reduction)
+        return [summed(self.terms(to_positive - to_negative), self.reduction)]
 
-    def on_everything(self, embeddings: Tensor, reference: Tensor, matches: Matches) -> Tensor:
+    def on_everything(self, embeddings: Tensor, reference: Tensor, matches: Matches) -> list[Sum]:
         """Over all triplets of the batch."""
         block = matches.block()
         if self.swap or self.reduction == "none":
@@ -101,7 +101,7 @@ class TripletLoss(EmbeddingLoss):
         same = None if reference is embeddings else reference
         to_positive = self.distance.gathered(embeddings, reference, block.anchor, block.positive)
         distances = self.distance.block(*self.distance.prepare(embeddings, same))
-        return all_triplets_loss(to_positive, distances, block, self.margin, self.reduction)
+        return [all_triplets_sum(to_positive, distances, block, self.margin, self.reduction)]
 
     def terms(self, gap: Tensor) -> Tensor:
         """One term for each ``D(a,p) − D(a,n)``, ``[T]``."""

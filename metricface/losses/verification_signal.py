@@ -17,7 +17,7 @@ from metricface.identities import Matches
 from metricface.losses.embedding_loss import EmbeddingLoss
 from metricface.losses.error_threshold import least_error_threshold
 from metricface.losses.recent_values import RecentValues
-from metricface.losses.reduction import reduce
+from metricface.losses.reduction import Sum, summed
 from metricface.types import Reduction, as_pairs, ragged
 
 
@@ -70,6 +70,7 @@ class VerificationSignal(EmbeddingLoss):
     """
 
     margin: Tensor
+    by_anchor = False  # the margin follows the distances of whole batches
 
     def __init__(
         self,
@@ -106,14 +107,14 @@ class VerificationSignal(EmbeddingLoss):
 
     def on_indices(
         self, embeddings: Tensor, reference: Tensor, indices: Sequence[Tensor]
-    ) -> Tensor:
+    ) -> list[Sum]:
         """Over mined pairs; a triplet is one pair of each kind."""
         pairs = as_pairs(indices)
         genuine = self._between(embeddings, reference, pairs.anchor_pos, pairs.positive)
         impostor = self._between(embeddings, reference, pairs.anchor_neg, pairs.negative)
         return self._loss(genuine, impostor)
 
-    def on_everything(self, embeddings: Tensor, reference: Tensor, matches: Matches) -> Tensor:
+    def on_everything(self, embeddings: Tensor, reference: Tensor, matches: Matches) -> list[Sum]:
         """Over all pairs of the batch."""
         block = matches.block()
         rows, rank = ragged(block.negative_count())
@@ -163,13 +164,11 @@ class VerificationSignal(EmbeddingLoss):
         lifted = x.to(working_dtype(x))
         return unit_rows(lifted) if self.distance.normalize else lifted
 
-    def _loss(self, genuine: Tensor, impostor: Tensor) -> Tensor:
+    def _loss(self, genuine: Tensor, impostor: Tensor) -> list[Sum]:
         positive, negative = self.positive_terms(genuine), self.negative_terms(impostor)
         if self.training and self.refresh_every is not None and self.signal != "cosine":
             self._watch(genuine.detach(), impostor.detach(), self.refresh_every)
-        if self.reduction == "none":
-            return torch.cat([positive, negative])
-        return reduce(positive, self.reduction) + reduce(negative, self.reduction)
+        return [summed(positive, self.reduction), summed(negative, self.reduction)]
 
     def _watch(self, genuine: Tensor, impostor: Tensor, refresh_every: int) -> None:
         """Keep the distances; after so many pairs set the margin from those that are kept."""

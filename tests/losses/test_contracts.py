@@ -159,6 +159,19 @@ def test_mining_inside_is_mining_outside(make: Make) -> None:
 
 
 @every_loss
+@pytest.mark.parametrize("reduction", ["mean", "nonzero", "sum"])
+def test_the_sums_of_parts_of_the_anchors_are_those_of_all(make: Make, reduction: str) -> None:
+    loss, ids = make(reduction=reduction), torch.arange(8)
+    parts = [
+        loss.sums(X[part], LABELS[part], None, X, LABELS, ids=ids[part], ref_ids=ids)
+        for part in (slice(3), slice(3, 3), slice(3, 8))
+    ]
+    for whole, *shares in zip(loss.sums(X, LABELS), *parts, strict=True):
+        torch.testing.assert_close(sum(share.total for share in shares), whole.total)
+        assert sum(int(share.terms) for share in shares) == whole.terms
+
+
+@every_loss
 def test_a_miners_state_is_in_the_losss_state(make: Make) -> None:
     loss, other = make(miner=RandomMiner(seed=1)), make(miner=RandomMiner(seed=2))
     loss(X, LABELS)
