@@ -4,6 +4,7 @@ from metricface.recipes.batches import Augment, BatchSampler, Labelled
 from metricface.recipes.deepid2 import deepid2
 from metricface.recipes.embed import embed
 from metricface.recipes.fit import Fit, fit
+from metricface.recipes.global_batch import GlobalBatchLoss
 from metricface.recipes.look_alikes import LookAlikes
 from metricface.recipes.objective import Objective
 from metricface.recipes.options import Options
@@ -20,6 +21,7 @@ __all__ = [
     "BatchSampler",
     "Fit",
     "Frozen",
+    "GlobalBatchLoss",
     "Labelled",
     "LookAlikes",
     "Objective",
