@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 import torch.distributed as dist
@@ -58,6 +59,17 @@ def gathered(rank: int, counts: list[int], dtype: str) -> dict[str, Any]:
         "gradient": torch.equal(gradient.double(), total[first : first + count]),
         "dtype": str(embeddings.dtype),
     }
+
+
+def shared_out(rank: int, world: int) -> dict[str, Any] | None:
+    """The same by a reduce-scatter, which not every version of gloo has."""
+    try:
+        with patch("metricface.distributed.rows.can_reduce_scatter", lambda _: True):
+            return gathered(rank, COUNTS["uneven"][:world], "float32")
+    except RuntimeError as error:
+        if "does not support" in str(error):
+            return None
+        raise
 
 
 def strings(rank: int, world: int) -> list[str]:
@@ -115,6 +127,7 @@ def main(path: Path) -> None:
         for name, counts in COUNTS.items()
         for dtype in DTYPES
     }
+    said["shared out"] = shared_out(rank, world)
     said["strings"] = strings(rank, world)
     said["without gradient"] = without_gradient(rank, world)
     said["refused"] = refused(rank, world)
