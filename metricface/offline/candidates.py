@@ -8,21 +8,19 @@ import torch
 from torch import Tensor
 
 from metricface.distances import Distance
-from metricface.distances.product import squared_differences
-from metricface.distances.rows import Rows
 from metricface.identities import Matches
 from metricface.offline.neighbours import Neighbours
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Another identity, and a distance within what is allowed for the anchor.
+    """An impostor of an anchor may be mined if its distance is within the anchor's bounds.
 
     Attributes:
         codes: number of each sample's identity ``[N]``.
         distance: what the bounds are measured in.
-        lower: an impostor nearer than this is passed over, ``[N]``; None: no bound.
-        upper: nor is one as far as this taken, ``[N]``; None: no bound.
+        lower: least distance of an impostor, for each anchor ``[N]``; None: no bound.
+        upper: an impostor must be nearer than this, for each anchor ``[N]``; None: no bound.
     """
 
     codes: Tensor
@@ -30,14 +28,19 @@ class Candidates:
     lower: Tensor | None = None
     upper: Tensor | None = None
 
+    def on(self, device: torch.device) -> Candidates:
+        """The same for tiles on a device: moved there once, since every tile asks."""
+        lower, upper = (
+            None if bound is None else bound.to(device) for bound in (self.lower, self.upper)
+        )
+        return Candidates(self.codes.to(device), self.distance, lower, upper)
+
     def hide(self, squared: Tensor, anchors: Tensor, columns: Tensor) -> None:
-        """Overwrite with infinity who is of the anchor's identity, or too near, in a tile."""
-        codes = self.codes.to(squared.device)
+        """Overwrite with infinity, in a tile, the anchor's own identity and who is too near."""
         if self.lower is not None:
-            bound = self.lower.to(squared.device)[anchors, None]
-            near = self.distance.from_squared(squared.clamp(min=0)) < bound
+            near = self.distance.from_squared(squared.clamp(min=0)) < self.lower[anchors, None]
             squared.masked_fill_(near, torch.inf)
-        Matches(codes[anchors], codes[columns]).block().hide_(squared)
+        Matches(self.codes[anchors], self.codes[columns]).block().hide_(squared)
 
     def allowed(self, found: Tensor, anchors: Tensor, squared: Tensor) -> Tensor:
         """Which of the found ``[b, n]`` (-1: none) are of another identity and not too near."""
@@ -68,46 +71,3 @@ class Candidates:
             distances.gather(1, order).where(kept, torch.inf).numpy(),
             indices.where(kept, -1).numpy(),
         )
-
-
-_PAIRS = 1 << 15  # measured together
-
-
-def measured(
-    rows: Rows,
-    anchors: Tensor,
-    found: Tensor,
-    distance: Distance,
-    *,
-    farthest: bool = False,
-) -> Neighbours:
-    """Exact distances of what was found by a product, in their order; ties by row number.
-
-    Args:
-        rows: all samples.
-        anchors: row numbers ``[A]``.
-        found: row numbers ``[A, k]``, -1 where there is none.
-        distance: what is measured.
-        farthest: farthest first.
-
-    Example:
-        >>> from metricface.distances import Euclidean
-        >>> rows = Rows(torch.tensor([[0.0], [1.0], [5.0]]), Euclidean(normalize=False))
-        >>> found = torch.tensor([[2, 1]])
-        >>> measured(rows, torch.tensor([0]), found, Euclidean(normalize=False)).distances
-        array([[1., 5.]], dtype=float32)
-    """
-    k = found.shape[1]
-    worst = -torch.inf if farthest else torch.inf
-    # Filled, not gathered in a list: small tensors kept between large ones scatter the heap.
-    distances = torch.empty(len(anchors), k, dtype=rows.dtype)
-    indices = torch.empty(len(anchors), k, dtype=torch.int64)
-    for some in torch.split(torch.arange(len(anchors)), max(1, _PAIRS // max(1, k))):
-        mine = found[some].cpu().sort(dim=1).values
-        x = rows[anchors[some]].repeat_interleave(k, dim=0)
-        squared = squared_differences(x, rows[mine.flatten().clamp(min=0)])
-        values = distance.from_squared(squared).view(-1, k).to("cpu", rows.dtype)
-        values = values.where(mine >= 0, worst)
-        distances[some], order = values.sort(dim=1, descending=farthest, stable=True)
-        indices[some] = mine.gather(1, order)
-    return Neighbours(distances.numpy(), indices.numpy())

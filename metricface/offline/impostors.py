@@ -13,10 +13,10 @@ from metricface.distances.rows import Rows
 from metricface.distances.tiles import width_for
 from metricface.given import as_count, as_count_or_none, as_number, as_pair, zero_or_above
 from metricface.offline.approximate import approximate_search
-from metricface.offline.candidates import Candidates, measured
+from metricface.offline.candidates import Candidates
 from metricface.offline.neighbours import Neighbours
 from metricface.offline.positives import positives
-from metricface.offline.tile_search import search
+from metricface.offline.tile_search import measured, search
 from metricface.progress import with_progress
 from metricface.types import Embeddings, Labels, numbered
 
@@ -115,13 +115,14 @@ def _exact(rows: Rows, anchors: Tensor, k: int, allowed: Candidates, *, progress
     at_once = max(1, _BYTES_AT_ONCE // (8 * max(rows.dim, k)))
     parts = torch.split(anchors, at_once)
     everyone = torch.split(torch.arange(len(rows)), width_for(k))
+    hide = allowed.on(rows.device).hide
     found = [
         search(
             rows,
             part,
             with_progress(everyone, f"part {number} of {len(parts)}", shown=progress),
             k,
-            allowed.hide,
+            hide,
         ).cpu()
         for number, part in enumerate(parts, 1)
     ]

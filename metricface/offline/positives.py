@@ -8,9 +8,8 @@ from torch import Tensor
 from metricface.distances import Distance
 from metricface.distances.rows import Rows
 from metricface.distances.tiles import width_for
-from metricface.offline.candidates import measured
 from metricface.offline.neighbours import Neighbours
-from metricface.offline.tile_search import search
+from metricface.offline.tile_search import measured, search
 from metricface.progress import with_progress
 
 _TOGETHER = 256  # anchors, whose identities lie side by side

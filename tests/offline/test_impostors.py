@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.overrides import TorchFunctionMode
 
 import metricface.offline.approximate as approximate
 import metricface.offline.impostors as impostors_module
@@ -84,6 +85,33 @@ def test_tiles_do_not_change_the_answer(
     parts = nearest_impostors(x, labels, 2)
     np.testing.assert_array_equal(whole.indices, parts.indices)
     np.testing.assert_array_equal(whole.distances, parts.distances)
+
+
+class MovesOfWhole(TorchFunctionMode):
+    """Counts how often a vector with an entry for every sample is moved to a device."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.count, self.moves = count, 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.Tensor.to and args[0].shape == (self.count,):
+            self.moves += 1
+        return func(*args, **(kwargs or {}))
+
+
+def test_what_is_known_of_every_sample_is_moved_once_not_for_each_tile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    x, labels = _clustered()
+    moves = []
+    for width in (32, 200):
+        monkeypatch.setattr(tiles, "WIDTH", width)
+        monkeypatch.setattr(tiles, "_AREA", 7 * width)
+        with MovesOfWhole(len(x)) as moved:
+            nearest_impostors(x, labels, 2, margin=(0.0, 0.8))
+        moves.append(moved.moves)
+    assert moves[0] == moves[1] < 10
 
 
 @pytest.mark.parametrize("distance", [SquaredEuclidean(), Euclidean(), Cosine()])
