@@ -1,5 +1,10 @@
 """Sphinx settings."""
 
+import inspect
+from types import ModuleType
+
+from sphinx.application import Sphinx
+
 import metricface
 
 project = "metricface"
@@ -10,6 +15,7 @@ version = release = metricface.__version__
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
 ]
@@ -20,6 +26,7 @@ html_title = "metricface"
 myst_enable_extensions = ["colon_fence", "dollarmath", "deflist"]
 myst_heading_anchors = 3
 
+autosummary_generate = False
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_default_options = {"members": True, "show-inheritance": True}
@@ -27,3 +34,23 @@ autodoc_type_aliases = {"Labels": "Labels", "Reduction": "Reduction"}
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
+
+
+def begin_with_a_table(
+    app: object, what: str, name: str, module: object, options: object, lines: list[str]
+) -> None:
+    """Add, to what a module says of itself, a table of the classes and functions it offers."""
+    if isinstance(module, ModuleType):
+        found = {
+            each: value
+            for each, value in vars(module).items()
+            if not each.startswith("_") and (inspect.isclass(value) or inspect.isfunction(value))
+        }
+        own = [each for each, value in found.items() if value.__module__ == name]
+        rows = [f"   {each}" for each in getattr(module, "__all__", own) if each in found]
+        lines += ["", ".. autosummary::", "   :nosignatures:", "", *rows, ""]
+
+
+def setup(app: Sphinx) -> None:
+    """Called by Sphinx."""
+    app.connect("autodoc-process-docstring", begin_with_a_table)

@@ -4,28 +4,45 @@ from __future__ import annotations
 
 import importlib
 import re
+import runpy
 from pathlib import Path
 
 import pytest
 
-REFERENCE = Path(__file__).parent.parent / "docs" / "reference.md"
-LISTED = dict(
-    re.findall(
-        r"automodule:: (metricface\S*)\n((?:   :.*\n)*)", REFERENCE.read_text(encoding="utf-8")
-    )
-)
+DOCS = Path(__file__).parent.parent / "docs"
+ROOT = DOCS.parent / "metricface"
+# Commands are not imported; the others are only of use to the package itself.
+INNER = {"__init__", "__pycache__", "progress", "given", "files", "cli"}
+PARTS = {path.stem for path in ROOT.iterdir() if path.suffix in ("", ".py")} - INNER
 
 
-@pytest.mark.parametrize("name", LISTED)
-def test_a_package_is_listed_with_what_it_imports(name: str) -> None:
+def test_every_public_part_has_a_page_and_every_page_is_listed() -> None:
+    pages = {page.stem for page in (DOCS / "reference").glob("*.md")}
+    assert PARTS - pages == set()
+    assert pages - PARTS == set()
+    index = (DOCS / "reference.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^reference/(\w+)$", index, re.MULTILINE)) == pages
+
+
+@pytest.mark.parametrize("part", sorted(PARTS))
+def test_a_page_is_of_its_part_with_all_that_it_exports(part: str) -> None:
     """Without the option a package's page would be its first line and nothing else."""
+    page = (DOCS / "reference" / f"{part}.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"automodule:: (metricface\S*)\n((?:   :.*\n)*)", page))
+    name = f"metricface.{part}"
+    assert name in listed
     if hasattr(importlib.import_module(name), "__path__"):
-        assert ":imported-members:" in LISTED[name]
+        assert ":imported-members:" in listed[name]
 
 
-def test_every_public_part_is_listed() -> None:
-    root = REFERENCE.parent.parent / "metricface"
-    parts = {path.stem for path in root.iterdir() if path.suffix in ("", ".py")}
-    # A command is not imported; who is refused need not ask how, nor how files are written.
-    inner = {"__init__", "__pycache__", "progress", "given", "files", "cli"}
-    assert {f"metricface.{part}" for part in parts - inner} - set(LISTED) == set()
+def test_a_page_begins_with_a_table_of_classes_and_functions() -> None:
+    begin_with_a_table = runpy.run_path(str(DOCS / "conf.py"))["begin_with_a_table"]
+    for name, some in (
+        ("metricface.samplers", ["EpochReport", "PKSampler"]),
+        ("metricface.recipes", ["Options", "fit"]),
+        ("metricface.memory", ["CrossBatchMemory"]),
+    ):
+        lines: list[str] = []
+        begin_with_a_table(None, "module", name, importlib.import_module(name), None, lines)
+        assert ".. autosummary::" in lines
+        assert set(some) <= {line.strip() for line in lines}
