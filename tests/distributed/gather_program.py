@@ -14,7 +14,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from metricface.distributed import gather_batch
-from tests.distributed.group import joined
+from tests.distributed.group import ended, joined
 from tests.layouts import draw_rows
 
 DIM = 4
@@ -132,7 +132,8 @@ def main(path: Path) -> None:
     said["without gradient"] = without_gradient(rank, world)
     said["refused"] = refused(rank, world)
     path.write_text(json.dumps(said))
-    dist.destroy_process_group()
+    dist.barrier()  # the first to end takes the meeting place with it
+    ended()
 
 
 if __name__ == "__main__":

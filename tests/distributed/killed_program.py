@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from metricface.distributed import gather_batch
-from tests.distributed.group import joined
+from tests.distributed.group import ended, joined
 
 #: Of the process group.
 TIMEOUT = 10.0
@@ -29,6 +29,7 @@ def main(path: Path) -> None:
         gather_batch(x, [0, 1])
     except RuntimeError:
         path.write_text(json.dumps(time.monotonic() - began))
+        ended()
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from metricface.memory import CrossBatchMemory
 from metricface.miners import DistanceWeightedMiner, RandomMiner, SemiHardMiner
 from metricface.recipes import GlobalBatchLoss, Objective
 from tests.cases import LOSSES, MINERS, OTHER_LOSSES
-from tests.distributed.group import joined
+from tests.distributed.group import ended, joined
 from tests.layouts import draw_rows
 
 IN, DIM = 6, 4
@@ -246,7 +246,8 @@ def main(path: Path) -> None:
     }
     said["values"] = double.values + single.values
     path.write_text(json.dumps(said))
-    dist.destroy_process_group()
+    dist.barrier()  # the first to end takes the meeting place with it
+    ended()
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from tests.distributed.group import ended
+
 PAGE = Path(__file__).parents[2] / "docs" / "distributed.md"
 
 
@@ -24,6 +26,7 @@ def main(path: Path) -> None:
     network: nn.Module = names["network"]
     weights = torch.cat([each.detach().flatten() for each in network.parameters()])
     path.write_text(json.dumps({"weights": weights.tolist(), "loss": float(names["value"])}))
+    ended()
 
 
 if __name__ == "__main__":
