@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -133,39 +134,56 @@ def test_without_rounding_loses_less_than_the_product_does() -> None:
         assert np.abs(single - exact).max() < 1e-6 * exact.max()
 
 
-# What each miner of the table picks, as (anchor, distance, …) in whole numbers: which of equal
-# ones it picks is its own affair.
-def expected_triplets(name: str, d: Any, layout: mining.Layout) -> Any:
-    semi_hard = {
-        "semi-hard": {"margin": 0.5},
-        "semi-hard, unbounded": {"bounded": False},
-        "semi-hard, or else the easiest": {"bounded": False},
-    }
-    if name in semi_hard:
-        choices = mining.semi_hard_choices(d, layout, **semi_hard[name])  # type: ignore[arg-type]
-        found = {(a, p, n[0]) for (a, p), n in choices.items() if n}
-        if name.endswith("easiest"):
-            for (a, p), n in choices.items():
-                easiest = mining.farthest_negative(d, layout, a)
-                if not n and easiest is not None:
-                    found.add((a, p, easiest))
-        return found
-    others: dict[str, Callable[[], set[tuple[int, ...]]]] = {
-        "batch-hard": lambda: mining.batch_hard(d, layout),
-        "batch-all": lambda: mining.violators(d, layout, 0.3),
-        "batch-all, every triplet": lambda: set(layout.triplets()),
-        "easy positive": lambda: mining.easy_positive(d, layout, semi_hard=True),
-        "easy positive, hardest negative": lambda: mining.easy_positive(d, layout, semi_hard=False),
-        "ranked": lambda: mining.ranked(d, layout, (0, 2), (1, 3)),
-    }
-    return others[name]()
+def semi_hard(d: Any, layout: mining.Layout, **settings_: Any) -> set[tuple[int, ...]]:
+    choices = mining.semi_hard_choices(d, layout, **settings_)
+    return {(a, p, n[0]) for (a, p), n in choices.items() if n}
+
+
+def semi_hard_or_easiest(d: Any, layout: mining.Layout) -> set[tuple[int, ...]]:
+    found = semi_hard(d, layout, bounded=False)
+    for (a, p), n in mining.semi_hard_choices(d, layout, bounded=False).items():
+        easiest = mining.farthest_negative(d, layout, a)
+        if not n and easiest is not None:
+            found.add((a, p, easiest))
+    return found
+
+
+# What miners of the table pick, by plain loops over distances of whole numbers: which of equal ones
+# it picks is a miner's own affair.
+PICKED: dict[str, Callable[[Any, mining.Layout], Any]] = {
+    "batch-hard": mining.batch_hard,
+    "semi-hard": partial(semi_hard, margin=0.5),
+    "semi-hard, unbounded": partial(semi_hard, bounded=False),
+    "semi-hard, or else the easiest": semi_hard_or_easiest,
+    "batch-all": lambda d, layout: mining.violators(d, layout, 0.3),
+    "batch-all, every triplet": lambda d, layout: set(layout.triplets()),
+    "easy positive": partial(mining.easy_positive, semi_hard=True),
+    "easy positive, hardest negative": partial(mining.easy_positive, semi_hard=False),
+    "ranked": lambda d, layout: mining.ranked(d, layout, (0, 2), (1, 3)),
+}
 
 
 def as_distances(mined: Sequence[tuple[int, ...]], apart: Tensor) -> Counter[tuple[int, ...]]:
     return Counter((a, *(int(apart[a, other]) for other in others)) for a, *others in mined)
 
 
-@pytest.mark.parametrize("name", FIXED_MINERS)
+@pytest.mark.parametrize("make", FIXED_MINERS.values(), ids=FIXED_MINERS)
+@given(count=st.integers(2, 40), dim=st.integers(2, 40), seed=SEEDS)
+@settings(deadline=None, max_examples=15)
+def test_miners_on_codes_pick_as_far_ones_in_any_order(
+    make: Callable[..., AnyMiner], count: int, dim: int, seed: int
+) -> None:
+    codes, labels = sign_codes(count, dim, seed), some_labels(count, 4, seed)
+    apart, order = differing(codes), shuffles(count, 1)[0]
+    here, there = make()(codes.float(), labels), make()(codes[order].float(), labels[order])
+    for some in (slice(2), slice(2, 4)) if len(here) == 4 else (slice(3),):
+        mined = [index.tolist() for index in here[some]]
+        turned = [order[index].tolist() for index in there[some]]
+        expected = as_distances(list(zip(*mined, strict=True)), apart)
+        assert as_distances(list(zip(*turned, strict=True)), apart) == expected
+
+
+@pytest.mark.parametrize("name", [*PICKED, "multi-similarity", "multi-similarity, two negatives"])
 @pytest.mark.parametrize("dtype", DTYPES)
 @given(count=st.integers(2, 40), dim=st.integers(2, 40), seed=SEEDS)
 @settings(deadline=None, max_examples=15)
@@ -192,7 +210,7 @@ def test_miners_on_codes_pick_what_whole_numbers_say(
         assert as_distances(list(zip(*mined[2:], strict=True)), apart) == nearest
         return
     d = 4 * apart.double().numpy() / dim
-    expected = as_distances(list(expected_triplets(name, d, layout)), apart)
+    expected = as_distances(list(PICKED[name](d, layout)), apart)
     assert as_distances(list(zip(*mined, strict=True)), apart) == expected
 
 
