@@ -117,6 +117,7 @@ def clustering(
         raise ValueError(f"clusters={clusters} are more than the {len(x)} samples")
     if method == "dbscan":
         near = _within(x, distance, float(threshold or 0.0))
+        near = _sklearn("neighbors").sort_graph_by_row_values(near, warn_when_not_sorted=False)
         model = cluster.DBSCAN(
             eps=threshold or 1e-300, min_samples=min_samples, metric="precomputed"
         )
@@ -216,6 +217,7 @@ def _sklearn(module: str) -> Any:
     try:
         import sklearn.cluster
         import sklearn.metrics
+        import sklearn.neighbors
     except ImportError as error:
         raise ImportError(
             "clustering needs scikit-learn: pip install 'metricface[evaluation]'"
