@@ -113,7 +113,8 @@ def test_a_resumed_cell_keeps_its_clock(
             run_cell(task, fold, settings, folder, progress=False)
     saved = torch.load(folder.checkpoints / task.cell.name / "checkpoint.pt", weights_only=True)
     run_cell(task, fold, settings, folder, progress=False)
-    table = pd.read_csv(folder.cells / f"{task.cell.name}.csv")
+    file = folder.cells / f"{task.cell.name}.csv"
+    table = pd.read_csv(file, float_precision="round_trip")
     assert table["step"].tolist() == [0, 2, 4, 6]
     assert table["seconds"].is_monotonic_increasing
     assert table["seconds"].iloc[2] == saved["history"]["rows"][2]["seconds"]
