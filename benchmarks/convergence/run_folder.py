@@ -235,7 +235,7 @@ class RunFolder:
         tables = []
         for file in sorted(self.files("cells").values(), key=lambda file: file.name):
             with file.open(encoding="utf-8") as text:
-                tables.append(pd.read_csv(text, float_precision="round_trip"))
+                tables.append(pd.read_csv(text))
         return pd.concat(tables, ignore_index=True)
 
 

@@ -72,7 +72,7 @@ def tune(
         table = _table(folder, trials, goal[0])
         others = out / "tuning.csv"
         if others.exists():  # methods that were tuned earlier
-            old = pd.read_csv(others, float_precision="round_trip")
+            old = pd.read_csv(others)
             table = pd.concat([old[~old["method"].isin(table["method"])], table], ignore_index=True)
         write_table(others, table)
     best = table[table["chosen"]].sort_values("fold", kind="stable")

@@ -87,7 +87,7 @@ def read_table(file: File, *, numbers: Sequence[str], texts: Sequence[str] = ())
     """
     try:
         with file.open(encoding="utf-8") as text:
-            table: pd.DataFrame = pd.read_csv(text, float_precision="round_trip")
+            table: pd.DataFrame = pd.read_csv(text)
     except ValueError as error:  # pandas' own errors are such
         raise ValueError(f"{file} is not a table: {error}") from error
     lacks = [name for name in (*numbers, *texts) if name not in table]
