@@ -118,6 +118,7 @@ def test_half_precision_is_lifted_and_double_stays(make: Make, dtype: torch.dtyp
 
 @every_classifier
 def test_autocast_is_near_and_leaves_parameters_float32(make: Make) -> None:
+    torch.manual_seed(0)  # near a bend of its curve a class weight would be on another side of it
     classifier = make(5, 16)
     x, labels = draw_rows(12, 16, 0).float().requires_grad_(), torch.arange(12) % 5
     exact = classifier.eval()(x, labels)
