@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
+from metricface.given import as_count
 from metricface.samplers.identity_index import Short
 from metricface.samplers.identity_rounds import IdentityRounds, Visits
 from metricface.samplers.identity_sampler import IdentitySampler, Plan
@@ -42,7 +43,7 @@ class GroupedPKSampler(IdentitySampler):
     Raises:
         ValueError: as :class:`PKSampler`; groups of another length; an identity in two groups;
             a group too small for a batch.
-        TypeError: groups that are neither integers nor strings.
+        TypeError: as :class:`PKSampler`; groups that are neither integers nor strings.
 
     Example:
         >>> labels = ["fiat", "audi", "oak", "elm"]
@@ -88,7 +89,7 @@ class GroupedPKSampler(IdentitySampler):
             IdentityRounds(len(members), self.width, int(mix(self.seed, number, 2)[0] >> 1))
             for number, members in enumerate(self._members)
         ]
-        self._decks = ImageDecks(self._index.size, k, self.seed)
+        self._decks = ImageDecks(self._index.size, self.k, self.seed)
         self._checksum = zlib.crc32(group.astype("<i8").tobytes())
 
     def __len__(self) -> int:
@@ -97,6 +98,7 @@ class GroupedPKSampler(IdentitySampler):
 
     def batches_per_group(self, epoch: int) -> list[int]:
         """How many batches each group has in one epoch, without groups left out."""
+        epoch = as_count("epoch", epoch, 0)
         return [int(n) for n in self._turns(epoch + 1) - self._turns(epoch)]
 
     def _turns(self, epoch: int) -> Ints:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from metricface.given import as_count, as_number
 from metricface.samplers.identity_index import Short
 from metricface.samplers.identity_rounds import IdentityRounds
 from metricface.samplers.identity_sampler import IdentitySampler, Plan
@@ -52,7 +53,7 @@ class HardIdentitySampler(IdentitySampler):
     Raises:
         ValueError: as :class:`PKSampler`; a share or group that leaves no look-alike;
             neighbours of another shape or out of range.
-        TypeError: neighbours that are not integers.
+        TypeError: as :class:`PKSampler`; a share that is no number; other neighbours than integers.
 
     Example:
         >>> labels = [0, 0, 1, 1, 2, 2, 3, 3]
@@ -82,10 +83,12 @@ class HardIdentitySampler(IdentitySampler):
         world_size: int | None = None,
     ) -> None:
         super().__init__(labels, p, k, short=short, seed=seed, rank=rank, world_size=world_size)
+        hard_fraction = as_number("hard_fraction", hard_fraction)
         if not 0 < hard_fraction <= 1:
             raise ValueError(f"hard_fraction must be in (0, 1], got {hard_fraction}")
-        hard = round(hard_fraction * p)
-        self.hard_fraction, self.group = hard_fraction, hard if group is None else group
+        hard = round(hard_fraction * self.p)
+        self.hard_fraction = hard_fraction
+        self.group = hard if group is None else as_count("group", group, 2)
         if not 2 <= self.group <= hard:
             raise ValueError(
                 f"a group needs an anchor and a look-alike: got group={self.group} "
@@ -93,7 +96,7 @@ class HardIdentitySampler(IdentitySampler):
             )
         self._groups = hard // self.group
         self._rounds = IdentityRounds(len(self._index), self._groups * self.world_size, self.seed)
-        self._decks = ImageDecks(self._index.size, k, self.seed)
+        self._decks = ImageDecks(self._index.size, self.k, self.seed)
         self._permutations = KeyedPermutations(len(self._index), self.seed)
         self.set_neighbours(neighbours)
 

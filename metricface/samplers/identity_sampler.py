@@ -5,11 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from operator import index
 from typing import Any, TypeAlias
 
 from torch.utils.data import Sampler
 
+from metricface.given import as_count
 from metricface.samplers.identity_index import IdentityIndex, Short
 from metricface.samplers.keyed_random import Ints
 from metricface.samplers.sharing import accelerate_loader, check_shared_once, process_of
@@ -52,10 +52,8 @@ class IdentitySampler(Sampler[list[int]], ABC):
         world_size: int | None,
     ) -> None:
         super().__init__()
-        p, k, seed = index(p), index(k), index(seed)
-        if min(p, k) < 1:
-            raise ValueError(f"p and k must be at least 1, got p={p} and k={k}")
-        if not 0 <= seed < 1 << 63:
+        p, k, seed = as_count("p", p), as_count("k", k), as_count("seed", seed, 0)
+        if seed >= 1 << 63:
             raise ValueError(f"seed must be in [0, 2**63), got {seed}")
         self.p, self.k, self.seed, self.short = p, k, seed, short
         self._told = rank is not None  # else asked torch.distributed
@@ -125,8 +123,7 @@ class IdentitySampler(Sampler[list[int]], ABC):
             ValueError: a negative epoch; Accelerate, which counts the passes of its loader from 0,
                 would leave the place that was loaded.
         """
-        if epoch < 0:
-            raise ValueError(f"epoch must not be negative, got {epoch}")
+        epoch = as_count("epoch", epoch, 0)
         waits, counted = self._pass is None, accelerate_loader(self) is not None
         if waits and counted and self._chosen and self._start[0] != epoch:
             raise ValueError(
@@ -156,7 +153,8 @@ class IdentitySampler(Sampler[list[int]], ABC):
             self._check_known()
         else:
             epoch, first = (self._pass.epoch, self._pass.first) if self._pass else (epoch, batch)
-            if not 0 <= done <= len(self) - first:
+            done = as_count("done", done, 0)
+            if done > len(self) - first:
                 raise ValueError(f"done must be in [0, {len(self) - first}], got {done}")
             batch = first + done
         return {"epoch": epoch, "batch": batch, **self._settings()}

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
+from metricface.given import as_count
 from metricface.samplers.identity_index import Short
 from metricface.samplers.identity_rounds import IdentityRounds
 from metricface.samplers.identity_sampler import IdentitySampler, Plan
@@ -83,7 +84,7 @@ class PKSampler(IdentitySampler):
     Raises:
         ValueError: ``p``, ``k``, ``seed``, ``rank`` out of range; fewer identities than a batch
             needs; with ``short="error"`` identities of too few images.
-        TypeError: labels that are neither integers nor strings.
+        TypeError: labels that are neither integers nor strings; a setting that is no integer.
 
     Example:
         >>> labels = ["ann", "bob", "cat", "ann", "bob", "cat", "cat"]
@@ -113,12 +114,12 @@ class PKSampler(IdentitySampler):
             raise ValueError(f"coverage must be 'identities' or 'images', got {coverage!r}")
         super().__init__(labels, p, k, short=short, seed=seed, rank=rank, world_size=world_size)
         self.coverage = coverage
-        self._decks = ImageDecks(self._index.size, k, seed)
+        self._decks = ImageDecks(self._index.size, self.k, self.seed)
         self._schedule: IdentityRounds | ImageCovering
         if coverage == "images":
-            self._schedule = ImageCovering(self._index.size, k, self.width, seed)
+            self._schedule = ImageCovering(self._index.size, self.k, self.width, self.seed)
         else:
-            self._schedule = IdentityRounds(len(self._index), self.width, seed)
+            self._schedule = IdentityRounds(len(self._index), self.width, self.seed)
 
     def __len__(self) -> int:
         """Number of batches in a whole epoch; the same for every epoch and process."""
@@ -131,7 +132,7 @@ class PKSampler(IdentitySampler):
             >>> print(PKSampler([0, 0, 0, 1, 1], p=2, k=2, coverage="images").report())
             2 batches of 4: 5 of 5 images met, 3 repeats, one image at most 2 times
         """
-        visits = self._schedule.visits(epoch)
+        visits = self._schedule.visits(as_count("epoch", epoch, 0))
         size, draws = self._index.size, visits * self.k
         met = int(np.minimum(draws, size).sum())
         return EpochReport(

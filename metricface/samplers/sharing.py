@@ -7,6 +7,8 @@ from typing import Any
 
 import torch.distributed
 
+from metricface.given import as_count
+
 
 def process_of(rank: int | None, world_size: int | None) -> tuple[int, int]:
     """Rank and number of processes: as given, else from torch.distributed, else 0 of 1.
@@ -21,7 +23,8 @@ def process_of(rank: int | None, world_size: int | None) -> tuple[int, int]:
         if not _met():
             return 0, 1
         return torch.distributed.get_rank(), torch.distributed.get_world_size()
-    if world_size < 1 or not 0 <= rank < world_size:
+    rank, world_size = as_count("rank", rank, 0), as_count("world_size", world_size)
+    if rank >= world_size:
         raise ValueError(f"rank must be in [0, world_size), got {rank} of {world_size}")
     return rank, world_size
 

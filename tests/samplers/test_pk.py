@@ -186,8 +186,8 @@ LABELS = [0, 0, 1, 1, 2]
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"p": 0}, "p and k must be at least 1, got p=0 and k=2"),
-        ({"k": -1}, "p and k must be at least 1, got p=2 and k=-1"),
+        ({"p": 0}, "p must be at least 1, got 0"),
+        ({"k": -1}, "k must be at least 1, got -1"),
         ({"p": 4}, r"needs 4 distinct identities .*but the labels have 3$"),
         ({"rank": 0, "world_size": 2}, r"needs 4 distinct identities \(p=2, world_size=2\)"),
         ({"p": 3, "short": "skip"}, "but the labels have 2 with at least k=2 images"),
@@ -197,7 +197,8 @@ LABELS = [0, 0, 1, 1, 2]
         ({"labels": np.zeros((2, 2), int)}, "one-dimensional"),
         ({"short": "drop"}, "short must be 'repeat', 'skip' or 'error', got 'drop'"),
         ({"coverage": "all"}, "coverage must be 'identities' or 'images', got 'all'"),
-        ({"seed": -1}, "seed must be in"),
+        ({"seed": -1}, "seed must be at least 0, got -1"),
+        ({"seed": 2**63}, r"seed must be in \[0, 2\*\*63\), got 9223372036854775808"),
         ({"rank": 1}, "both rank and world_size or none"),
         ({"rank": 2, "world_size": 2, "p": 1}, "got 2 of 2"),
     ],

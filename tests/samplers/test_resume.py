@@ -186,7 +186,7 @@ def test_a_state_of_other_settings_is_refused() -> None:
 
 def test_places_outside_an_epoch_are_refused() -> None:
     sampler = PKSampler(NAMES, 4, 3)
-    with pytest.raises(ValueError, match="epoch must not be negative, got -1"):
+    with pytest.raises(ValueError, match="epoch must be at least 0, got -1"):
         sampler.set_epoch(-1)
     with pytest.raises(ValueError, match=r"done must be in \[0, 5\], got 6"):
         sampler.state_dict(done=6)
