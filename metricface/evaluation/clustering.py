@@ -26,14 +26,14 @@ Method: TypeAlias = Literal["dbscan", "agglomerative", "kmeans"]
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far a grouping repeats the identities; F is the harmonic mean of the two."""
+    """How far a grouping repeats the identities."""
 
     precision: float
     """Share of what was put together that belongs together."""
     recall: float
     """Share of what belongs together that was put together."""
     f: float
-    """2·precision·recall / (precision + recall)."""
+    """Their harmonic mean: 2·precision·recall / (precision + recall)."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Clustering:
     nmi: float
     """Normalised mutual information (arithmetic mean of the entropies), 0 to 1."""
     b_cubed: Agreement
-    """Mean over the samples of the agreement of their own cluster."""
+    """Agreement of each sample's own cluster, averaged over the samples."""
     pairwise: Agreement
     """Agreement over all pairs of samples; 1 where there is no pair to be wrong about."""
     assignment: npt.NDArray[np.int64] = field(repr=False, compare=False)
@@ -124,7 +124,7 @@ def clustering(
         )
         found = _noise_apart(model.fit_predict(near))
     elif method == "agglomerative":
-        # scikit-learn joins below its threshold, here as everywhere it belongs to what is near
+        # scikit-learn joins what is nearer than its threshold, here what is as near is joined too
         above = np.nextafter(float(threshold or 0.0), np.inf)
         model = cluster.AgglomerativeClustering(
             n_clusters=None, distance_threshold=above, metric="precomputed", linkage="average"
@@ -206,7 +206,7 @@ def _within(embeddings: Embeddings, distance: Distance, threshold: float) -> csr
             row += start + tile.rows.start
             found.append([row.cpu(), tile.columns[place].cpu(), values.cpu()])
     rows, columns, near_by = (torch.cat(part).numpy() for part in zip(*found, strict=True))
-    # A stored zero would be dropped as if it were far: the least positive number is as near.
+    # A sparse matrix drops zeros, and what it lacks counts as far: the least number stands for 0.
     nonzero = np.where(near_by > 0, near_by, np.nextafter(0, 1))
     return csr_matrix((nonzero, (rows, columns)), shape=(len(x), len(x)))
 

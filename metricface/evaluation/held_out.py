@@ -18,12 +18,12 @@ _BINS = 1 << 12
 
 
 def held_out_accepts(points: OperatingPoints, allowed: Counts, impostors: Impostors) -> Counts:
-    """Impostors of each fold that are nearer than the first one too many of the other folds.
+    """Impostors of each fold that get in below the threshold that the other folds set.
 
-    That one's distance bounds every threshold that lets no more in, and only the other folds have
-    a say in it. The cells in which impostors were counted tell about where it lies. What lies in
-    that cell is counted in even steps of the floating-point numbers, and again within the step it
-    is in, until a step is one number: no distance is kept, and nothing is rounded.
+    So many impostors of the other folds may get in; the next one, the first too many, is where
+    the threshold lies. No distance is kept to find it: the cells in which impostors were counted
+    tell about where it is, that cell is counted in even steps of the floating-point numbers, and
+    then the step that holds it, until a step is a single number. So nothing is rounded.
 
     Args:
         points: the counts.
@@ -52,7 +52,7 @@ def held_out_accepts(points: OperatingPoints, allowed: Counts, impostors: Impost
 
 
 class _Search:
-    """For each FAR and fold, the numbers between which the first one too many lies."""
+    """For each FAR and fold, the numbers between which the first impostor too many lies."""
 
     def __init__(self, points: OperatingPoints, allowed: Counts) -> None:
         self._folds = len(points.cells)
@@ -70,7 +70,7 @@ class _Search:
         self._high = _first_keys(grid, self._cell + 1, like)
 
     def narrow(self, impostors: Impostors, grid: ThresholdGrid, like: Tensor) -> None:
-        """Go to the step in which it lies, of each that is open."""
+        """Of each that is not settled, go to the step in which it lies."""
         ends = np.stack([self._low[self.open], self._high[self.open]])
         ends, which = np.unique(ends, axis=1, return_inverse=True)
         widths = (ends[1] - ends[0] - 1).tolist()
@@ -83,7 +83,7 @@ class _Search:
             self.open[n] = shifts[of] > 0 and held
 
     def _enter(self, n: int, counts: Counts) -> tuple[int, bool]:
-        """The step it lies in, of ascending ones, and whether that holds any of the fold."""
+        """Which of ascending steps it lies in, and whether impostors of its own fold do as well."""
         own = counts[self._fold[n]]
         others = (counts.sum(0) - own).cumsum()
         step = int(np.searchsorted(others, self._left[n], side="right"))
@@ -117,7 +117,7 @@ def _counted(
 
 
 def _first_keys(grid: ThresholdGrid, cells: Counts, like: Tensor) -> Counts:
-    """The key of the first number in each cell, by bisection: a cell is known by its numbers."""
+    """The key of the first number in each cell, by bisection: only the grid knows cells."""
     last = int(_keys(like.new_tensor(torch.inf))) + 1
     low = np.full_like(cells, -1)
     high = np.full_like(cells, last)
@@ -130,7 +130,7 @@ def _first_keys(grid: ThresholdGrid, cells: Counts, like: Tensor) -> Counts:
 
 
 def _keys(distances: Tensor) -> Tensor:
-    """Integers in the order of the numbers, with no number between neighbours."""
+    """Integers in the order of the numbers, consecutive for consecutive numbers."""
     whole = torch.int64 if distances.dtype == torch.float64 else torch.int32
     return distances.abs().view(whole).long()  # a zero may be a negative one
 

@@ -18,7 +18,7 @@ from metricface.evaluation.given import DISTANCE, checked_ranks, checked_rates
 from metricface.evaluation.operating_points import allowed_impostors
 from metricface.types import Embeddings, Labels, label_array, numbered
 
-_BYTES_AT_ONCE = 16 * 2**20  # of probes, between which the gallery is read anew
+_BYTES_AT_ONCE = 16 * 2**20  # of probes searched together; the gallery is read for each part
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def identification(
 def _people(
     gallery_labels: Labels, enrolled: int, probe_labels: Labels, probes: int
 ) -> tuple[Tensor, Tensor]:
-    """The person each gallery row is of, and the one each probe is of (-1: nobody there)."""
+    """The number of each gallery row's person, and of each probe's (-1: not in the gallery)."""
     names, wanted = label_array(gallery_labels, "gallery_labels"), label_array(probe_labels)
     for name, count, labels in (("gallery", enrolled, names), ("probes", probes, wanted)):
         if count != len(labels):
@@ -146,8 +146,8 @@ def _ranked(
 ) -> tuple[Tensor, Tensor]:
     """Rank of each probe's own identity, and the squared distance of whoever is nearest.
 
-    The rank of an unmated probe means nothing. The mate is sought first, then everyone is held
-    against it in the same tiles, so that a tie is not decided by two ways of rounding.
+    The rank of an unmated probe means nothing. The mate is sought first, then everyone is compared
+    with it in the same tiles again, where equal distances are rounded alike: ties stay ties.
     """
     mate = query.new_full((len(query),), torch.inf)
     for tile in squared_tiles(query, enrolled.rows, enrolled.parts):
@@ -166,7 +166,7 @@ def _ranked(
 
 
 class _Crowd:
-    """Pictures of some people, met in parts of about a tile's width that part nobody.
+    """Pictures of some people, in parts about as wide as a tile; each person is in one part.
 
     Args:
         rows: the pictures.
@@ -205,7 +205,7 @@ def _figures(
     ascending = np.sort(strangers)
     detection, thresholds = {}, {}
     for rate in false_alarms:
-        # With m alarms allowed, everything below the nearest stranger after them is accepted.
+        # With m alarms allowed, all that is nearer than the stranger after these m is accepted.
         allowed = allowed_impostors(rate, len(strangers))
         beyond = ascending[allowed] if allowed < len(strangers) else np.inf
         thresholds[rate] = float(np.nextafter(beyond, -np.inf))

@@ -91,7 +91,7 @@ class LabelledPairs:
         return len(self._codes)
 
     def bound(self) -> float:
-        """No two samples are farther apart; squared, it is at most 4 times what the farthest are.
+        """A distance that no two samples exceed; squared, at most 4 times the largest there is.
 
         Twice the radius about the mean, or the most that unit vectors can be apart.
         """
@@ -132,10 +132,10 @@ class LabelledPairs:
                 yield tile._replace(mask=mask.to(tile.distances.device))
 
     def ordinals(self, tile: PairTile) -> Tensor:
-        """The number of each row's first pair among all impostor pairs, in row order.
+        """The number of the pair in each row's first column, counting impostor pairs row by row.
 
-        From column to column it rises by one, whatever the block; where the pair is an impostor
-        pair it is in 0 … impostor_count − 1.
+        It rises by one from column to column, whatever the block. Impostor pairs have the numbers
+        0 … impostor_count − 1; those of other pairs mean nothing.
 
         Returns:
             int64 ``[rows]``.

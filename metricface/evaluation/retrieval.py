@@ -17,7 +17,7 @@ from metricface.evaluation.given import DISTANCE, checked_ranks
 from metricface.identities import MatchBlock, Matches
 from metricface.types import Embeddings, Labels, ragged
 
-_BYTES_AT_ONCE = 16 * 2**20  # of queries, between which the gallery is read anew
+_BYTES_AT_ONCE = 16 * 2**20  # of queries searched together; the gallery is read for each part
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def retrieval(
 
 
 class _Genuine:
-    """The matches of some queries: taken out of the tiles in which they are met, and kept.
+    """The distances of the matches of some queries, taken out of the tiles.
 
     Matches and impostors come from the same tiles, so a tie between them is not decided by two
     ways of rounding.
@@ -183,7 +183,7 @@ def _scores(queries: Rows, references: Rows, matches: MatchBlock, ks: Sequence[i
     number = torch.arange(1, width + 1, device=query.device)
     rank = number + torch.searchsorted(wrong, found, right=True)
     relevant = count[:, None]
-    hit = (rank <= relevant).double()  # never in the padding: a rank is at least its number
+    hit = (rank <= relevant).double()  # not in the padding: there the number is above R
     sums = [hit.sum(dim=1, keepdim=True), (hit * number / rank).sum(dim=1, keepdim=True)]
     recall = torch.stack([rank[:, 0] <= k for k in ks], dim=1).double()
     scored = torch.cat([torch.cat(sums, dim=1) / relevant, recall], dim=1)
@@ -194,7 +194,7 @@ def _mean(scores: Tensor, ks: Sequence[int], total: int) -> Retrieval:
     """The mean over the scored queries."""
     if len(scores) == 0:
         raise ValueError(f"none of the {total} queries has a match in the gallery")
-    # A sum without rounding, so that the order of the queries cannot be told from it.
+    # fsum does not round on the way, so that the order of the queries changes nothing.
     means = [math.fsum(column) / len(scores) for column in scores.T.tolist()]
     r_precision, map_at_r, *recall = means
     return Retrieval(

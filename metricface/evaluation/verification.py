@@ -31,7 +31,7 @@ from metricface.types import Embeddings, Labels
 _PAIRS = 1 << 16  # listed pairs, measured together
 
 DECK = 10_007
-"""Shuffles of the folds before they repeat; prime, so that repeats fall in step with nothing."""
+"""Hands dealt before the deck repeats; prime, so that it keeps step with no size of a set."""
 
 IndexPairs: TypeAlias = "Tensor | npt.NDArray[Any] | Sequence[tuple[int, int]]"
 Flags: TypeAlias = "Tensor | npt.NDArray[Any] | Sequence[bool]"
@@ -106,8 +106,8 @@ def verification(
     pair of theirs that would be one too many. Of 100 impostor pairs a FAR of 0.29 allows 29.
     A FAR below 1 / (number of impostor pairs) cannot be told from 0: its TAR is NaN, with a
     warning. All figures are exact: impostor distances are counted between the genuine ones
-    tile by tile and never kept, so memory is O(N·D + folds × genuine pairs + block²). What FAR
-    the folds see takes meeting them once more, if any FAR is asked for.
+    tile by tile and never kept, so memory is O(N·D + folds × genuine pairs + block²). VAL takes a
+    second walk over them, where a FAR is asked for.
 
     Args:
         embeddings: floating ``[N, D]``.
@@ -157,8 +157,8 @@ def _of_labelled(listed: LabelledPairs, folds: int, seed: int) -> tuple[Operatin
     generator = torch.Generator().manual_seed(seed)
     genuine = listed.genuine()
     hand = torch.randperm(len(genuine), generator=generator).to(genuine.device) % folds
-    # Too many impostors to shuffle: they are dealt in order from a shuffled deck, over and over.
-    # Any `folds` cards in a row differ, so every fold gets its share of even a few pairs.
+    # There are too many impostors to shuffle, so their folds are dealt from a shuffled deck, over
+    # and over. Each hand holds every fold once: every fold gets its share of even a few pairs.
     deck = torch.rand(DECK, folds, generator=generator).argsort(dim=1).flatten().int()
     deck = deck.to(genuine.device)
 

@@ -14,7 +14,7 @@ from metricface.progress import with_progress
 
 Approximate: TypeAlias = Literal["ivf", "hnsw"]
 
-_ANSWERS = 1 << 21  # answers asked for together
+_ANSWERS = 1 << 21  # asked for at a time, by all anchors together
 #: No anchor asks for more answers than this to find k that are allowed.
 FETCH_LIMIT = 1 << 14
 
@@ -31,8 +31,8 @@ def approximate_search(
 ) -> Tensor:
     """About the k nearest that are allowed, int64 ``[A, k]``, then -1.
 
-    FAISS knows no identities, so k and as many as the anchor's identity has are asked for, and
-    twice as many with twice the effort as long as too few of them are allowed.
+    FAISS knows no identities, so it is asked for k more answers than the anchor's own identity
+    has samples, and for twice as many with twice the effort while too few of them are allowed.
 
     Args:
         rows: all samples; put into the index as float32.
@@ -52,7 +52,7 @@ def approximate_search(
     count = torch.bincount(allowed.codes)[allowed.codes[anchors]]
     answer = torch.full((len(anchors), k), -1)
     limit = min(len(rows), FETCH_LIMIT)
-    # Anchors of large identities ask for more: beside their like they do not make others wait.
+    # Anchors of large identities ask for more answers, so they are searched for by themselves.
     order = count.argsort(stable=True)
     fetch = (k + count[order]).clamp(max=limit)
     for some in with_progress(_parts(order, fetch, built.at_once), index, shown=progress):
@@ -67,14 +67,14 @@ def approximate_search(
             answer[pending, : best.shape[1]] = best
             done = (good.sum(dim=1) >= k) | allowed.beyond(anchors[pending], squared)
             if asked == limit:
-                # Fewer than were asked for: what was visited holds no more, more effort finds some.
+                # No more can be asked for. More effort helps where the cells read held too few.
                 done |= (found[:, -1] >= 0) | (times >= built.most_times)
             pending, times = pending[~done], 2 * times
     return answer
 
 
 def _parts(order: Tensor, fetch: Tensor, most: int) -> list[Tensor]:
-    """The order cut into parts of at most so many, that ask for about :data:`_ANSWERS` at most."""
+    """The anchors in parts of at most so many, each asking for about :data:`_ANSWERS` in all."""
     number = fetch.cumsum(0) // _ANSWERS
     sizes = torch.unique_consecutive(number, return_counts=True)[1].tolist()
     return [part for some in torch.split(order, sizes) for part in torch.split(some, most)]

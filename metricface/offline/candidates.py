@@ -30,10 +30,8 @@ class Candidates:
 
     def on(self, device: torch.device) -> Candidates:
         """The same for tiles on a device: moved there once, since every tile asks."""
-        lower, upper = (
-            None if bound is None else bound.to(device) for bound in (self.lower, self.upper)
-        )
-        return Candidates(self.codes.to(device), self.distance, lower, upper)
+        bounds = (None if each is None else each.to(device) for each in (self.lower, self.upper))
+        return Candidates(self.codes.to(device), self.distance, *bounds)
 
     def hide(self, squared: Tensor, anchors: Tensor, columns: Tensor) -> None:
         """Overwrite with infinity, in a tile, the anchor's own identity and who is too near."""
@@ -46,8 +44,7 @@ class Candidates:
         """Which of the found ``[b, n]`` (-1: none) are of another identity and not too near."""
         answer = (found >= 0) & (self.codes[found.clamp(min=0)] != self.codes[anchors, None])
         if self.lower is not None:
-            far = self.distance.from_squared(squared.clamp(min=0)) >= self.lower[anchors, None]
-            answer &= far
+            answer &= self.distance.from_squared(squared.clamp(min=0)) >= self.lower[anchors, None]
         return answer
 
     def beyond(self, anchors: Tensor, squared: Tensor) -> Tensor:

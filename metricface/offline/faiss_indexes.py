@@ -13,20 +13,20 @@ from metricface.progress import with_progress
 
 _ADDED = 1 << 16  # rows given to an index together
 _PER_CELL = 40  # samples that train a cell's centre; FAISS warns below 39
-_CODED_DIM = 16  # of fewer coordinates, 4 bits each tell too little
+_CODED_DIM = 16  # with fewer coordinates, 4 bits each tell too little
 _CODE_SAMPLES = 1024  # least that train the codes: FAISS warns below 39 for each of 16 values
 _CODE_ROUNDS = 5  # of k-means for each coordinate's 16 values; FAISS's 25 find no better ones
-_REFINED = 2  # times as many found by their codes as are then compared in full
+_REFINED = 2  # times as many as are asked for are found by their codes, then compared in full
 _GRAPH_LINKS = 16
 
 
 class FaissIndex(Protocol):
-    """An index over all rows, that tells the nearest of some vectors."""
+    """An index over all rows, which tells those nearest to some vectors."""
 
     at_once: int
-    """How many vectors to search for together: what FAISS holds for them stays small."""
+    """How many vectors to search for together, so that FAISS needs little memory for them."""
     most_times: int
-    """With so many times the effort everything is visited that can be."""
+    """How many times the usual effort is the most that is worth asking for."""
 
     def search(self, query: Tensor, fetch: int, times: int) -> tuple[Tensor, Tensor]:
         """The nearest found.
@@ -34,7 +34,7 @@ class FaissIndex(Protocol):
         Args:
             query: prepared vectors ``[b, D]``.
             fetch: how many for each.
-            times: as much effort as usually, for those for whom too few were found.
+            times: how many times the usual effort; above 1 where too few were found with less.
 
         Returns:
             Squared Euclidean distances of the prepared rows, ascending, and row numbers, then
@@ -44,11 +44,11 @@ class FaissIndex(Protocol):
 
 
 class InvertedLists:
-    """Rows by the cell their nearest centre stands for; the cells nearest to a query are read.
+    """Rows in cells, each in that of its nearest centre; a query reads the cells nearest to it.
 
-    In the lists every coordinate is 4 bits, and FAISS compares 32 samples at once, which is
-    several times as fast as float32. The nearest by these, twice as many as are asked for, are
-    compared again in float32.
+    The lists keep 4 bits of each coordinate, of which FAISS compares 32 samples at once, several
+    times as fast as float32. Twice as many as are asked for are found in this way, and compared
+    again in float32.
 
     Args:
         rows: all samples.
@@ -71,7 +71,7 @@ class InvertedLists:
             self._lists.pq.cp.niter = _CODE_ROUNDS
         self._effort = max(20, cells // 20) if effort is None else effort
         self.most_times = -(-cells // self._effort)
-        # FAISS looks up each coordinate's 16 values, as float32 and as a byte: 128 MiB of these.
+        # A query takes 16 values per coordinate, as float32 and as bytes: 128 MiB together.
         self.at_once = max(1, 2**27 // (rows.dim * 16 * 5))
         count = max(_CODE_SAMPLES, min(len(rows), cells * _PER_CELL))
         sample = torch.linspace(0, len(rows) - 1, count, dtype=torch.float64).long()
@@ -80,8 +80,8 @@ class InvertedLists:
 
     def search(self, query: Tensor, fetch: int, times: int) -> tuple[Tensor, Tensor]:
         """See :meth:`FaissIndex.search`."""
-        # Not as an argument: pytorch-metric-learning makes FAISS load its torch layer, whose
-        # search takes none.
+        # Not passed to search: pytorch-metric-learning makes FAISS load a torch layer, whose
+        # search takes no such argument.
         self._lists.nprobe = min(self._effort * times, self._lists.nlist)
         return _searched(self._index, query, fetch)
 
@@ -99,7 +99,7 @@ class Graph:
     """
 
     at_once = 1 << 20
-    most_times = 1  # as many candidates are kept as are asked for
+    most_times = 1  # it keeps as many candidates as are asked for, whatever the effort
 
     def __init__(self, rows: Rows, effort: int | None, *, progress: bool) -> None:
         self._index = _faiss("hnsw").IndexHNSWFlat(rows.dim, _GRAPH_LINKS)

@@ -18,7 +18,7 @@ from metricface.types import Embeddings, Labels, numbered
 By: TypeAlias = Literal["mean", "sample"]
 """What stands for an identity: the mean of its embeddings, or a random one of them."""
 
-_READ = 1 << 16  # rows averaged together
+_READ = 1 << 16  # rows read at a time
 
 
 def identity_neighbours(

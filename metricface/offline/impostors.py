@@ -23,7 +23,7 @@ from metricface.types import Embeddings, Labels, numbered
 Index: TypeAlias = Literal["exact", "ivf", "hnsw"]
 """How neighbours are sought: all pairs, FAISS's inverted lists, or its navigable graph."""
 
-_BYTES_AT_ONCE = 64 * 2**20  # of anchors, between which every reference is read anew
+_BYTES_AT_ONCE = 64 * 2**20  # of anchors searched together; all references are read for each part
 
 
 def nearest_impostors(
@@ -100,7 +100,7 @@ def nearest_impostors(
     chosen = _row_numbers(anchors, len(rows))
     allowed = _candidates(rows, codes, chosen, distance, near_duplicate, margin, progress)
     if index == "exact":
-        found = _exact(rows, chosen, k, allowed, progress=progress)
+        found = _exact(rows, chosen, k, allowed.on(rows.device), progress=progress)
     else:
         found = approximate_search(
             rows, chosen, k, allowed, index, effort=effort, progress=progress
@@ -115,14 +115,13 @@ def _exact(rows: Rows, anchors: Tensor, k: int, allowed: Candidates, *, progress
     at_once = max(1, _BYTES_AT_ONCE // (8 * max(rows.dim, k)))
     parts = torch.split(anchors, at_once)
     everyone = torch.split(torch.arange(len(rows)), width_for(k))
-    hide = allowed.on(rows.device).hide
     found = [
         search(
             rows,
             part,
             with_progress(everyone, f"part {number} of {len(parts)}", shown=progress),
             k,
-            hide,
+            allowed.hide,
         ).cpu()
         for number, part in enumerate(parts, 1)
     ]

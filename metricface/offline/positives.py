@@ -12,7 +12,7 @@ from metricface.offline.neighbours import Neighbours
 from metricface.offline.tile_search import measured, search
 from metricface.progress import with_progress
 
-_TOGETHER = 256  # anchors, whose identities lie side by side
+_TOGETHER = 256  # anchors searched at a time, of identities that follow one another
 
 
 def positives(
@@ -27,8 +27,8 @@ def positives(
 ) -> Neighbours:
     """The k farthest (or nearest) samples of each anchor's identity, without itself.
 
-    Samples are taken in the order of their identities, so that those of some anchors are one
-    stretch; a large identity is met in parts.
+    Samples are sorted by identity, so that the positives of a few anchors are one stretch; a large
+    identity is searched in parts.
 
     Args:
         rows: all samples.

@@ -16,9 +16,8 @@ from metricface.offline.neighbours import Neighbours
 
 _PAIRS = 1 << 15  # measured together
 
-#: Overwrites, with infinity, what must not be found in a tile of anchors × references; the
-#: tensors are the squared distances (negated where farthest are sought), and the row numbers of
-#: the anchors and of the references.
+#: Overwrites with infinity what must not be found in a tile: given are its squared distances (or
+#: minus these, where farthest are sought), and the row numbers of its anchors and references.
 Hide: TypeAlias = "Callable[[Tensor, Tensor, Tensor], None]"
 
 
