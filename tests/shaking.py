@@ -8,7 +8,7 @@ blocks and tiles. Everything must hold under both: what fails is decided by roun
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import pytest
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from metricface.distances import distance, tiles
 from metricface.distances import product as products
-from metricface.miners import Miner
+from metricface.identities import Matches
 
 Product: TypeAlias = "Callable[[Tensor, Tensor], Tensor]"
 
@@ -84,12 +84,14 @@ def vary(seed: int) -> None:
     """Other threads, blocks and tiles from now on, drawn anew for each."""
     numbers = random.Random(seed)
     torch.set_num_threads(numbers.choice([1, 2, 3]))
-    rows: Callable[..., int] = Miner._block_rows
+    blocks: Callable[..., Iterator[tuple[int, int]]] = Matches.blocks
 
-    def block_rows(self: Any, *arguments: Any) -> int:
-        return min(rows(self, *arguments), numbers.randint(1, 40))
+    def smaller(self: Any, *budget: int, **bytes_each: int) -> Iterator[tuple[int, int]]:
+        size = numbers.randint(1, 40)
+        for start, stop in blocks(self, *budget, **bytes_each):
+            yield from ((n, min(n + size, stop)) for n in range(start, stop, size))
 
-    setattr(Miner, "_block_rows", block_rows)  # noqa: B010  (its type is another)
+    setattr(Matches, "blocks", smaller)  # noqa: B010  (its type is another)
     tiles.WIDTH = numbers.choice([32, 96, 700, 4096])
     tiles._AREA = numbers.choice([1, 3, 50]) * tiles.WIDTH
 

@@ -183,7 +183,10 @@ class Distance(ABC):
         """
         dtype = working_dtype(x, y)
         query = self.rows(x, dtype)
-        reference = query if y is x else self.rows(y, dtype)
+        return self.between(query, query if y is x else self.rows(y, dtype), rows, columns)
+
+    def between(self, query: Tensor, reference: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """The same of :meth:`rows` that are made already, ``[T]``."""
         squared = _SquaredBetween.apply(query, reference, rows, columns)  # type: ignore[no-untyped-call]
         return self.from_squared(squared)
 

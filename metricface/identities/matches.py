@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
 import torch
@@ -10,6 +11,8 @@ from torch import Tensor
 from metricface.identities.match_block import MatchBlock
 from metricface.identities.relations import Groups, Mask, is_matrix
 from metricface.types import Labels
+
+_LISTED = 6 * 8  # bytes that each entry of a block's lists takes while they are made
 
 
 class Samples(Protocol):
@@ -164,6 +167,25 @@ class Matches:
     def max_positives(self) -> int:
         """Most references of one anchor's identity: about the entries it has in a block's lists."""
         return self._identity.max_count()
+
+    def blocks(
+        self, within: int, *, per_reference: int, per_positive: int = 0
+    ) -> Iterator[tuple[int, int]]:
+        """Starts and stops of blocks of anchors whose arrays fit into a budget, in bytes.
+
+        Args:
+            within: the budget; an anchor that is alone too large for it is a block.
+            per_reference: bytes that an anchor takes for each reference.
+            per_positive: bytes that it takes for each positive, beside those of the lists.
+
+        Example:
+            >>> list(Matches([0, 1, 2]).blocks(150, per_reference=8))
+            [(0, 2), (2, 3)]
+        """
+        row = per_reference * self.shape[1] + (_LISTED + per_positive) * self.max_positives()
+        step = max(1, within // max(1, row))
+        anchors = self.shape[0] if self.shape[1] else 0
+        return ((start, min(start + step, anchors)) for start in range(0, anchors, step))
 
     def _samples(
         self, ids: Labels | None, ref_ids: Labels | None, device: torch.device | None

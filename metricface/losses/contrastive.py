@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -10,13 +9,11 @@ from torch import Tensor, nn
 
 from metricface.distances import Distance, Euclidean
 from metricface.given import above_zero, zero_or_above
-from metricface.identities import Matches
-from metricface.losses.embedding_loss import EmbeddingLoss
-from metricface.losses.reduction import Sum, summed
-from metricface.types import Reduction, as_pairs, ragged
+from metricface.losses.pair_loss import PairLoss
+from metricface.types import Reduction
 
 
-class ContrastiveLoss(EmbeddingLoss):
+class ContrastiveLoss(PairLoss):
     """Pulls genuine pairs together and pushes impostor pairs apart up to a margin.
 
     With D the distance of a pair, its term is
@@ -41,6 +38,7 @@ class ContrastiveLoss(EmbeddingLoss):
         reduction: of the positive and of the negative terms. ``"nonzero"`` (the default)
             averages over the active ones; ``"none"`` gives all terms, positives first.
         miner: picks pairs where a call brings none.
+        block_bytes: about how much extra memory all pairs may take, in bytes.
 
     Raises:
         ValueError: margins out of range, an unknown form or reduction.
@@ -63,11 +61,13 @@ class ContrastiveLoss(EmbeddingLoss):
         distance: Distance | None = None,
         reduction: Reduction = "nonzero",
         miner: nn.Module | None = None,
+        block_bytes: int = 128 * 2**20,
     ) -> None:
         super().__init__(
             distance=Euclidean() if distance is None else distance,
             reduction=reduction,
             miner=miner,
+            block_bytes=block_bytes,
         )
         if form not in ("hadsell", "linear"):
             raise ValueError(f"form must be 'hadsell' or 'linear', got {form!r}")
@@ -77,37 +77,13 @@ class ContrastiveLoss(EmbeddingLoss):
         if positive_margin and form == "hadsell":
             raise ValueError("positive_margin belongs to the linear form; Hadsell's has none")
 
-    def on_indices(
-        self, embeddings: Tensor, reference: Tensor, indices: Sequence[Tensor]
-    ) -> list[Sum]:
-        """Over mined pairs; a triplet is one pair of each kind."""
-        pairs = as_pairs(indices)
-        genuine = self.distance.gathered(embeddings, reference, pairs.anchor_pos, pairs.positive)
-        impostor = self.distance.gathered(embeddings, reference, pairs.anchor_neg, pairs.negative)
-        positive, negative = self.positive_terms(genuine), self.negative_terms(impostor)
-        return [summed(positive, self.reduction), summed(negative, self.reduction)]
-
-    def on_everything(self, embeddings: Tensor, reference: Tensor, matches: Matches) -> list[Sum]:
-        """Over all pairs: genuine ones exactly, impostors through one matrix of distances."""
-        block = matches.block()
-        genuine = self.distance.gathered(embeddings, reference, block.anchor, block.positive)
-        same = None if reference is embeddings else reference
-        every = self.distance.block(*self.distance.prepare(embeddings, same))
-        positive = summed(self.positive_terms(genuine), self.reduction)
-        if self.reduction == "none":
-            rows, rank = ragged(block.negative_count())
-            impostor = every[rows, block.nth_negative(rows, rank)]
-            return [positive, summed(self.negative_terms(impostor), "none")]
-        negative = self.negative_terms(block.hidden(every))  # an infinite distance costs nothing
-        return [positive, summed(negative, self.reduction, count=block.negative_count().sum())]
-
     def positive_terms(self, distance: Tensor) -> Tensor:
-        """Terms of genuine pairs from their distances, ``[M]``."""
+        """Half the squared distance, or what it exceeds the positive margin by."""
         if self.form == "hadsell":
             return distance * distance / 2
         return torch.relu(distance - self.positive_margin)
 
     def negative_terms(self, distance: Tensor) -> Tensor:
-        """Terms of impostor pairs from their distances, ``[T]``."""
+        """What the distance falls short of the margin by, or half the square of that."""
         short = torch.relu(self.margin - distance)
         return short * short / 2 if self.form == "hadsell" else short

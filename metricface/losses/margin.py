@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,13 +10,12 @@ from torch import Tensor, nn
 from metricface.classifiers import class_numbers
 from metricface.distances import Distance, Euclidean
 from metricface.given import above_zero, as_count_or_none, zero_or_above
-from metricface.identities import Matches
-from metricface.losses.embedding_loss import EmbeddingLoss
-from metricface.losses.reduction import Sum, summed
-from metricface.types import Labels, Reduction, as_pairs, ragged
+from metricface.losses.pair_loss import Compared, PairLoss
+from metricface.losses.reduction import Sum
+from metricface.types import Labels, Reduction
 
 
-class MarginLoss(EmbeddingLoss):
+class MarginLoss(PairLoss):
     """Pairs on the right side of a boundary β, by a margin: ``[α + y (D − β)]₊``.
 
     y is +1 for one identity, −1 for two. Unlike the contrastive loss it asks of genuine pairs
@@ -45,6 +43,7 @@ class MarginLoss(EmbeddingLoss):
             without ν.
         miner: picks pairs or triplets where a call brings none;
             :class:`~metricface.miners.DistanceWeightedMiner` in the paper.
+        block_bytes: about how much extra memory all pairs may take, in bytes.
 
     Raises:
         ValueError: margin, beta, nu or num_classes out of range, an unknown reduction.
@@ -70,11 +69,13 @@ class MarginLoss(EmbeddingLoss):
         distance: Distance | None = None,
         reduction: Reduction = "nonzero",
         miner: nn.Module | None = None,
+        block_bytes: int = 128 * 2**20,
     ) -> None:
         super().__init__(
             distance=Euclidean() if distance is None else distance,
             reduction=reduction,
             miner=miner,
+            block_bytes=block_bytes,
         )
         self.margin = zero_or_above("margin", margin)
         self.nu = zero_or_above("nu", nu)
@@ -91,7 +92,6 @@ class MarginLoss(EmbeddingLoss):
             self.beta = nn.Parameter(start)
         else:
             self.register_buffer("beta", start)
-        self._labels: Labels | None = None
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
         """β as an optimizer's group with a learning rate of its own and no weight decay.
@@ -111,69 +111,33 @@ class MarginLoss(EmbeddingLoss):
         own = [self.beta] if isinstance(self.beta, nn.Parameter) else []
         return [{"params": [beta], "lr": lr, "weight_decay": 0.0} for beta in own]
 
-    def sums(
-        self,
-        embeddings: Tensor,
-        labels: Labels | None,
-        indices: Sequence[Tensor] | None = None,
-        ref_emb: Tensor | None = None,
-        ref_labels: Labels | None = None,
-        *,
-        ids: Labels | None = None,
-        ref_ids: Labels | None = None,
-    ) -> list[Sum]:
-        """The terms, summed; see :meth:`EmbeddingLoss.sums`."""
-        self._labels = labels  # mined indices do not tell whose β to take
-        try:
-            return super().sums(
-                embeddings, labels, indices, ref_emb, ref_labels, ids=ids, ref_ids=ref_ids
-            )
-        finally:
-            self._labels = None
-
-    def on_indices(
-        self, embeddings: Tensor, reference: Tensor, indices: Sequence[Tensor]
-    ) -> list[Sum]:
-        """Over mined pairs; a triplet is one pair of each kind."""
-        pairs = as_pairs(indices)
-        genuine = self.distance.gathered(embeddings, reference, pairs.anchor_pos, pairs.positive)
-        impostor = self.distance.gathered(embeddings, reference, pairs.anchor_neg, pairs.negative)
-        beta = self._anchor_beta(embeddings, genuine.dtype)
-        near, far = beta[pairs.anchor_pos], beta[pairs.anchor_neg]
-        return self._together(genuine - near, far - impostor, near)
-
-    def on_everything(self, embeddings: Tensor, reference: Tensor, matches: Matches) -> list[Sum]:
-        """Over all pairs: genuine ones exactly, impostors through one matrix of distances."""
-        block = matches.block()
-        genuine = self.distance.gathered(embeddings, reference, block.anchor, block.positive)
-        same = None if reference is embeddings else reference
-        every = self.distance.block(*self.distance.prepare(embeddings, same))
-        beta = self._anchor_beta(embeddings, genuine.dtype)
-        near = beta[block.anchor]
-        count = block.negative_count()
-        if self.reduction == "none":
-            rows, rank = ragged(count)
-            excess = beta[rows] - every[rows, block.nth_negative(rows, rank)]
-        else:  # an infinite distance costs nothing
-            excess = beta[:, None] - block.hidden(every)
-        return self._together(genuine - near, excess, near, count.sum())
-
-    def _anchor_beta(self, embeddings: Tensor, dtype: torch.dtype) -> Tensor:
+    def beside(self, embeddings: Tensor, labels: Labels | None) -> Tensor:
         """β of each row of the batch, ``[B]``."""
-        beta = self.beta.to(dtype)
         if self.num_classes is None:
-            return beta.expand(len(embeddings))
-        if self._labels is None:
+            return self.beta.expand(len(embeddings))
+        if labels is None:
             raise ValueError("one β for each class needs labels, also with indices; got None")
-        return beta[class_numbers(self._labels, self.num_classes, embeddings)]
+        return self.beta[class_numbers(labels, self.num_classes, embeddings)]
 
-    def _together(
-        self, too_far: Tensor, too_near: Tensor, beta: Tensor, impostors: Tensor | None = None
-    ) -> list[Sum]:
-        """The two kinds of terms as one, from what they are before margin and hinge."""
-        positive = summed(torch.relu(too_far + self.margin), self.reduction)
-        negative = summed(torch.relu(too_near + self.margin), self.reduction, impostors)
+    def positive_terms(self, distance: Tensor) -> Tensor:
+        """``[α + D − β]₊`` of genuine pairs, from ``D − β``."""
+        return torch.relu(distance + self.margin)
+
+    def negative_terms(self, distance: Tensor) -> Tensor:
+        """``[α − (D − β)]₊`` of impostor pairs, from ``D − β``."""
+        return torch.relu(self.margin - distance)
+
+    def on_pairs(self, pairs: Compared, beside: Tensor | None) -> list[Sum]:
+        """Both kinds of terms as one, as the paper reduces them."""
+        if beside is None:
+            raise TypeError("the margin loss compares with a boundary for each anchor, got None")
+        beta = beside.to(pairs.genuine.dtype)
+        near = beta[pairs.near]
+        relative = pairs._replace(
+            genuine=pairs.genuine - near, impostor=pairs.impostor - beta[pairs.far]
+        )
+        positive, negative = super().on_pairs(relative, None)
         if self.reduction == "none":
             return [positive, negative]
-        total = positive.total + negative.total + self.nu * beta.sum()
+        total = positive.total + negative.total + self.nu * near.sum()
         return [Sum(total, positive.terms + negative.terms)]

@@ -61,6 +61,19 @@ def summed(terms: Tensor, reduction: Reduction, count: Tensor | None = None) -> 
     return Sum(total, terms.new_zeros((), dtype=torch.int64) if count is None else count)
 
 
+def joined(parts: Sequence[Sum]) -> Sum:
+    """Terms of one kind from several parts of the anchors.
+
+    Example:
+        >>> import torch
+        >>> joined([summed(torch.tensor([3.0]), "mean"), summed(torch.tensor([1.0]), "mean")])
+        Sum(total=tensor(4.), terms=tensor(2))
+    """
+    totals = [each.total for each in parts]
+    total = torch.cat(totals) if totals[0].ndim else torch.stack(totals).sum()
+    return Sum(total, torch.stack([each.terms for each in parts]).sum())
+
+
 def reduced(sums: Sequence[Sum], reduction: Reduction) -> Tensor:
     """The value of a batch from the sums of its kinds of terms; no terms give 0.
 

@@ -46,6 +46,7 @@ class TripletLoss(EmbeddingLoss):
             were given; pytorch-metric-learning's ``swap`` then takes row p of the *batch*, some
             other sample.
         miner: picks triplets where a call brings none.
+        block_bytes: about how much extra memory all triplets may take, in bytes.
 
     Raises:
         ValueError: a negative or infinite margin, an unknown word for it, an unknown reduction.
@@ -67,11 +68,13 @@ class TripletLoss(EmbeddingLoss):
         reduction: Reduction = "mean",
         swap: bool = False,  # noqa: FBT001, FBT002  (the published signature)
         miner: nn.Module | None = None,
+        block_bytes: int = 128 * 2**20,
     ) -> None:
         super().__init__(
             distance=SquaredEuclidean() if distance is None else distance,
             reduction=reduction,
             miner=miner,
+            block_bytes=block_bytes,
         )
         if isinstance(margin, str):
             if margin != "soft":
@@ -82,7 +85,11 @@ class TripletLoss(EmbeddingLoss):
         self.swap = swap
 
     def on_indices(
-        self, embeddings: Tensor, reference: Tensor, indices: Sequence[Tensor]
+        self,
+        embeddings: Tensor,
+        reference: Tensor,
+        indices: Sequence[Tensor],
+        beside: Tensor | None,
     ) -> list[Sum]:
         """Over mined triplets; pairs are joined on their anchor."""
         anchor, positive, negative = as_triplets(indices)
@@ -93,15 +100,23 @@ class TripletLoss(EmbeddingLoss):
             to_negative = torch.minimum(to_negative, between)
         return [summed(self.terms(to_positive - to_negative), self.reduction)]
 
-    def on_everything(self, embeddings: Tensor, reference: Tensor, matches: Matches) -> list[Sum]:
+    def on_everything(
+        self, embeddings: Tensor, reference: Tensor, matches: Matches, beside: Tensor | None
+    ) -> list[Sum]:
         """Over all triplets of the batch."""
-        block = matches.block()
         if self.swap or self.reduction == "none":
-            return self.on_indices(embeddings, reference, every_triplet(block))
-        same = None if reference is embeddings else reference
-        to_positive = self.distance.gathered(embeddings, reference, block.anchor, block.positive)
-        distances = self.distance.block(*self.distance.prepare(embeddings, same))
-        return [all_triplets_sum(to_positive, distances, block, self.margin, self.reduction)]
+            return self.on_indices(embeddings, reference, every_triplet(matches.block()), beside)
+        return super().on_everything(embeddings, reference, matches, beside)
+
+    def on_block(
+        self,
+        genuine: Tensor,
+        every: Tensor,
+        block: MatchBlock,
+        beside: Tensor | None,
+    ) -> list[Sum]:
+        """Over all triplets of some anchors."""
+        return [all_triplets_sum(genuine, every, block, self.margin, self.reduction)]
 
     def terms(self, gap: Tensor) -> Tensor:
         """One term for each ``D(a,p) − D(a,n)``, ``[T]``."""
@@ -109,7 +124,7 @@ class TripletLoss(EmbeddingLoss):
 
 
 class BatchAllTripletLoss(TripletLoss):
-    """All PK(PK−K)(K−1) triplets of the batch: exact value and gradient, O(N²) memory.
+    """All PK(PK−K)(K−1) triplets of the batch: exact value and gradient.
 
     :class:`TripletLoss` as it is without a miner, under the name of the method and averaging over
     the active triplets, which Hermans et al. found better here.
@@ -120,12 +135,12 @@ class BatchAllTripletLoss(TripletLoss):
         reduction: ``"nonzero"`` by default; ``"none"`` lists every triplet, which takes memory
             for each.
         miner: picks triplets where a call brings none, in place of all.
+        block_bytes: about how much extra memory all triplets may take, in bytes.
 
     Raises:
         ValueError: a negative or infinite margin, an unknown word for it, an unknown reduction.
 
     Example:
-        >>> import torch
         >>> embeddings = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
         >>> BatchAllTripletLoss(margin=0.2)(embeddings, [0, 0, 1])
         tensor(1.2000)
@@ -140,8 +155,9 @@ class BatchAllTripletLoss(TripletLoss):
         reduction: Reduction = "nonzero",
         *,
         miner: nn.Module | None = None,
+        block_bytes: int = 128 * 2**20,
     ) -> None:
-        super().__init__(margin, distance, reduction, miner=miner)
+        super().__init__(margin, distance, reduction, miner=miner, block_bytes=block_bytes)
 
 
 def every_triplet(block: MatchBlock) -> Triplets:

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from metricface.distances import Cosine, Euclidean
-from metricface.distances.unit_rows import unit_rows
 from metricface.embeddings import working_dtype
 from metricface.given import above_zero, as_count, as_count_or_none
 from metricface.identities import Matches
-from metricface.losses.embedding_loss import EmbeddingLoss
 from metricface.losses.error_threshold import least_error_threshold
+from metricface.losses.pair_loss import Compared, PairLoss
 from metricface.losses.recent_values import RecentValues
-from metricface.losses.reduction import Sum, summed
-from metricface.types import Reduction, as_pairs, ragged
+from metricface.losses.reduction import Sum
+from metricface.types import Reduction, ragged
 
 
-class VerificationSignal(EmbeddingLoss):
+class VerificationSignal(PairLoss):
     """Says of each pair whether it is one identity.
 
     ===================================  =========================  =======================
@@ -105,31 +103,38 @@ class VerificationSignal(EmbeddingLoss):
         self.genuine = RecentValues(kept)
         self.impostor = RecentValues(kept)
 
-    def on_indices(
-        self, embeddings: Tensor, reference: Tensor, indices: Sequence[Tensor]
+    def on_everything(
+        self, embeddings: Tensor, reference: Tensor, matches: Matches, beside: Tensor | None
     ) -> list[Sum]:
-        """Over mined pairs; a triplet is one pair of each kind."""
-        pairs = as_pairs(indices)
-        genuine = self._between(embeddings, reference, pairs.anchor_pos, pairs.positive)
-        impostor = self._between(embeddings, reference, pairs.anchor_neg, pairs.negative)
-        return self._loss(genuine, impostor)
-
-    def on_everything(self, embeddings: Tensor, reference: Tensor, matches: Matches) -> list[Sum]:
-        """Over all pairs of the batch."""
+        """Over all pairs of the batch, each of them listed: its distance is remembered."""
         block = matches.block()
-        rows, rank = ragged(block.negative_count())
-        genuine = self._between(embeddings, reference, block.anchor, block.positive)
-        every = self._every(embeddings, reference)
-        return self._loss(genuine, every[rows, block.nth_negative(rows, rank)])
+        row, rank = ragged(block.negative_count())
+        genuine = self.listed(embeddings, reference, block.anchor, block.positive)
+        impostor = self._every(embeddings, reference)[row, block.nth_negative(row, rank)]
+        return self.on_pairs(Compared(genuine, block.anchor, impostor, row, None), beside)
+
+    def on_pairs(self, pairs: Compared, beside: Tensor | None) -> list[Sum]:
+        """The sums; in training mode the margin may move afterwards."""
+        sums = super().on_pairs(pairs, beside)
+        if self.training and self.refresh_every is not None and self.signal != "cosine":
+            self._watch(pairs.genuine.detach(), pairs.impostor.detach(), self.refresh_every)
+        return sums
+
+    def listed(self, x: Tensor, y: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """Distances of listed pairs, ``[T]``."""
+        if self.signal != "l1":
+            return super().listed(x, y, rows, columns)
+        x, y = self._features(x, y)
+        return (x[rows] - y[columns]).abs().sum(1)
 
     def positive_terms(self, distance: Tensor) -> Tensor:
-        """Terms of genuine pairs from their distances, ``[M]``."""
+        """Half the squared distance, or half the squared doubt that they are one identity."""
         if self.signal == "cosine":
             return (1 - self._same(distance)) ** 2 / 2
         return distance * distance / 2
 
     def negative_terms(self, distance: Tensor) -> Tensor:
-        """Terms of impostor pairs from their distances, ``[T]``."""
+        """What the distance falls short of the margin by, squared and halved, and its kin."""
         if self.signal == "cosine":
             return self._same(distance) ** 2 / 2
         if self.squared_margin:
@@ -148,27 +153,16 @@ class VerificationSignal(EmbeddingLoss):
         """The probability of one identity, from 1 − cos."""
         return torch.sigmoid(self.slope * (1 - distance) + self.offset)
 
-    def _between(self, x: Tensor, y: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        """Distances of listed pairs, ``[T]``."""
-        if self.signal != "l1":
-            return self.distance.gathered(x, y, rows, columns)
-        return (self._features(x)[rows] - self._features(y)[columns]).abs().sum(1)
-
     def _every(self, x: Tensor, y: Tensor) -> Tensor:
         """Distances of all pairs, ``[B, R]``."""
         if self.signal != "l1":
             return self.distance.block(*self.distance.prepare(x, None if x is y else y))
-        return torch.cdist(self._features(x), self._features(y), p=1)
+        return torch.cdist(*self._features(x, y), p=1)
 
-    def _features(self, x: Tensor) -> Tensor:
-        lifted = x.to(working_dtype(x))
-        return unit_rows(lifted) if self.distance.normalize else lifted
-
-    def _loss(self, genuine: Tensor, impostor: Tensor) -> list[Sum]:
-        positive, negative = self.positive_terms(genuine), self.negative_terms(impostor)
-        if self.training and self.refresh_every is not None and self.signal != "cosine":
-            self._watch(genuine.detach(), impostor.detach(), self.refresh_every)
-        return [summed(positive, self.reduction), summed(negative, self.reduction)]
+    def _features(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """What absolute differences are taken of."""
+        dtype = working_dtype(x, y)
+        return self.distance.rows(x, dtype), self.distance.rows(y, dtype)
 
     def _watch(self, genuine: Tensor, impostor: Tensor, refresh_every: int) -> None:
         """Keep the distances; after so many pairs set the margin from those that are kept."""

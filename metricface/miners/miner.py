@@ -107,13 +107,12 @@ class Miner(nn.Module, ABC, Generic[Mined]):
         self._dim = embeddings.shape[1]
         if self.draws is not None and self.drawing():
             self._key = self.draws.next_key()
-        step = self._block_rows(matches, query.element_size())
+        seen = reference if self.needs_distances else reference[:0]
+        row = query.element_size() * self.copies
         mined: list[Mined] = []
-        for start in range(0, matches.shape[0] if matches.shape[1] else 0, step):
-            block = matches.block(start, start + step)
-            rows = query[start : start + step]
-            seen = reference if self.needs_distances else reference[:0]
-            distances = self.distance.block(rows, seen)
+        for start, stop in matches.blocks(self.block_bytes, per_reference=row):
+            block = matches.block(start, stop)
+            distances = self.distance.block(query[start:stop], seen)
             mined.append(self._from_batch_start(self.mine(distances, block), start))
         if len(mined) == 1:
             return mined[0]
@@ -128,12 +127,6 @@ class Miner(nn.Module, ABC, Generic[Mined]):
     def numbers(self, anchor: Tensor, block: MatchBlock) -> Tensor:
         """Numbers of a block's anchors within the batch of all processes: draws depend on them."""
         return anchor + (self.first_anchor + block.start)
-
-    def _block_rows(self, matches: Matches, item: int) -> int:
-        """How many anchors fit into the byte budget, at least one."""
-        lists = 6 * 8 * matches.max_positives()
-        row = item * self.copies * matches.shape[1] + lists
-        return max(1, self.block_bytes // max(1, row))
 
     def _from_batch_start(self, mined: Mined, start: int) -> Mined:
         """The same tuples with anchors counted from the start of the batch."""

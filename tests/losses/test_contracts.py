@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from metricface.distances import Distance
-from metricface.losses import EmbeddingLoss
+from metricface.losses import EmbeddingLoss, TripletLoss
 from metricface.miners import BatchHardMiner, RandomMiner
 from metricface.types import Pairs, Triplets
 from tests.cases import DISTANCES, LOSSES
 from tests.layouts import Batch, batches, draw_rows
+from tests.live_bytes import peak_mib
 
 Make = Callable[..., EmbeddingLoss]
 every_loss = pytest.mark.parametrize("make", LOSSES.values(), ids=LOSSES)
@@ -98,6 +99,29 @@ def whole(loss: EmbeddingLoss, batch: Batch) -> Tensor:
 
 
 @every_loss
+@pytest.mark.parametrize("reduction", ["mean", "nonzero", "sum"])
+@given(batch=batches(), block_bytes=st.integers(1, 3000))
+@settings(deadline=None, max_examples=15)
+def test_block_size_changes_neither_value_nor_gradient(
+    make: Make, reduction: str, batch: Batch, block_bytes: int
+) -> None:
+    x, labels, *reference = batch.arguments
+    refs = [each for each in (x, reference[0]) if isinstance(each, Tensor)]
+    found = []
+    for size in (2**40, block_bytes):
+        leaves = [each.clone().requires_grad_() for each in refs]
+        ref_emb = leaves[1] if len(leaves) > 1 else None
+        loss = make(reduction=reduction, block_bytes=size)
+        value = loss(leaves[0], labels, None, ref_emb, reference[1], **batch.keywords)
+        found.append([value, *torch.autograd.grad(value, leaves)])
+        with torch.no_grad():
+            torch.testing.assert_close(
+                loss(leaves[0], labels, None, ref_emb, reference[1], **batch.keywords), value
+            )
+    torch.testing.assert_close(found[0], found[1])
+
+
+@every_loss
 def test_references_receive_gradients_too(make: Make) -> None:
     x, ref = X.clone().requires_grad_(), draw_rows(6, 4, 9).requires_grad_()
     ref_labels = torch.tensor([0, 1, 2, 3, 0, 1])
@@ -137,6 +161,16 @@ def test_gradcheck_in_double(
     x = X.clone().requires_grad_()
     loss = make(distance=distance, reduction="sum")
     assert torch.autograd.gradcheck(lambda e: loss(e, LABELS, indices), (x,))
+
+
+@every_loss
+def test_memory_is_that_of_a_block(make: Make) -> None:
+    """4,096² distances are 64 MiB, and a loss over all of them holds several such arrays."""
+    if make().swap if isinstance(make(), TripletLoss) else False:
+        return  # it lists every triplet
+    x, labels = draw_rows(4096, 8, 0).float().requires_grad_(), torch.arange(4096) // 4
+    loss = make(block_bytes=8 * 2**20)
+    assert peak_mib(lambda: loss(x, labels).backward()) < 8 + 6
 
 
 @every_loss

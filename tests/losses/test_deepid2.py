@@ -126,6 +126,15 @@ def test_half_precision_gives_the_float32_loss(form: dict[str, Any]) -> None:
     assert value == signal(low.float(), LABELS)
 
 
+@every_form
+@pytest.mark.parametrize("indices", [None, BatchHardMiner()(X, LABELS)], ids=["all", "mined"])
+def test_double_references_are_compared_in_double(form: dict[str, Any], indices: Any) -> None:
+    signal, single = make(form), X.float()
+    value = signal(single, LABELS, indices, X, LABELS)
+    assert value.dtype == torch.float64
+    assert value == signal(single.double(), LABELS, indices, X, LABELS)
+
+
 distances = st.lists(st.integers(0, 12), min_size=1, max_size=12)
 
 
