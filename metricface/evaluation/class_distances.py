@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from metricface.distances import Distance
+from metricface.distances.threshold import threshold_gain
 from metricface.evaluation.given import DISTANCE
 from metricface.evaluation.labelled_pairs import LabelledPairs
 from metricface.given import above_zero, as_count
@@ -224,7 +224,7 @@ def _summary(
 ) -> ClassDistances:
     """What follows from the counts and the moments."""
     share_intra, share_inter = intra / intra.sum(), inter / inter.sum()
-    threshold, error = _least_error(edges, intra, inter)
+    threshold, error = least_error_edge(edges, intra, inter)
     with np.errstate(divide="ignore", invalid="ignore"):
         spread = np.sqrt((within.variance + between.variance) / 2)
         d_prime = np.float64(between.mean - within.mean) / spread
@@ -243,18 +243,31 @@ def _summary(
     )
 
 
-def _least_error(
-    edges: npt.NDArray[np.float64], intra: npt.NDArray[Any], inter: npt.NDArray[Any]
+def least_error_edge(
+    edges: npt.NDArray[np.float64], intra: npt.NDArray[np.int64], inter: npt.NDArray[np.int64]
 ) -> tuple[float, float]:
-    """The edge of least balanced error, and that error."""
-    rejected = 1 - np.concatenate([[0], intra.cumsum()]) / intra.sum()
-    accepted = np.concatenate([[0], inter.cumsum()]) / inter.sum()
-    error = (rejected + accepted) / 2
-    first = int(error.argmin())
-    # Over empty bins the error is the same: the middle of the gap is as far from both sides.
-    beyond = np.flatnonzero(error[first:] != error[first])
-    last = first + int(beyond[0]) - 1 if len(beyond) else len(error) - 1
-    return float((edges[first] + edges[last]) / 2), float(error[first])
+    """Where a histogram tells pairs of one identity from pairs of two with least error.
+
+    Args:
+        edges: of the bins, ascending, ``[bins + 1]``.
+        intra: pairs of one identity in each bin, ``[bins]``, at least one in all.
+        inter: pairs of two identities, the same.
+
+    Returns:
+        The edge, or the middle of the first stretch of equally good ones, and its error: the mean
+        of the shares of intra pairs at or above it and of inter pairs below it.
+
+    Example:
+        >>> least_error_edge(np.arange(5.0), np.array([2, 0, 0, 0]), np.array([0, 0, 0, 4]))
+        (2.0, 0.0)
+    """
+    within, between = (np.append(0, counts.cumsum()) for counts in (intra, inter))
+    gain = threshold_gain(within, between, within[-1], between[-1])
+    first = int(gain.argmax())
+    beyond = np.flatnonzero(gain[first:] != gain[first])
+    last = first + int(beyond[0]) - 1 if len(beyond) else len(gain) - 1
+    error = (1 - within[first] / within[-1] + between[first] / between[-1]) / 2
+    return float((edges[first] + edges[last]) / 2), float(error)
 
 
 def _quantile(edges: npt.NDArray[np.float64], counts: npt.NDArray[np.int64], q: float) -> float:

@@ -10,6 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from metricface.distances.threshold import threshold_gain
+
 _CELLS, _TINY = 1 << 15, 1e-30
 
 Counts = npt.NDArray[np.int64]
@@ -159,13 +161,13 @@ class OperatingPoints:
         for genuine, impostor, of_genuine, of_impostor in zip(
             self.genuine, self.impostor, self.genuine_total, self.impostor_total, strict=True
         ):
-            best = _best(
+            best = threshold_gain(
                 all_genuine - genuine,
                 all_impostor - impostor,
                 genuine_sum - of_genuine,
                 impostor_sum - of_impostor,
                 balanced=balanced,
-            )
+            ).argmax()
             won, entered = genuine[best], impostor[best]
             if balanced:
                 accuracies.append((won / of_genuine + 1 - entered / of_impostor) / 2)
@@ -175,15 +177,18 @@ class OperatingPoints:
         return np.array(accuracies)
 
     def best_threshold(self, *, balanced: bool) -> float:
-        """The smallest threshold of best accuracy on all pairs."""
-        best = _best(
+        """The smallest threshold of best accuracy on all pairs.
+
+        Being the smallest, it is the distance of a pair: between two of them nothing is won.
+        """
+        gain = threshold_gain(
             self.genuine.sum(0),
             self.impostor.sum(0),
             self.genuine_total.sum(),
             self.impostor_total.sum(),
             balanced=balanced,
         )
-        return float(self.thresholds[best])
+        return float(self.thresholds[gain.argmax()])
 
 
 class ThresholdGrid:
@@ -256,23 +261,6 @@ def equal_error_rate(roc: Roc) -> float:
     after = int((gap >= 0).argmax())
     weight = gap[after] / (gap[after] - gap[after - 1])
     return float(roc.far[after] - weight * (roc.far[after] - roc.far[after - 1]))
-
-
-def _best(
-    genuine: Counts,
-    impostor: Counts,
-    of_genuine: np.int64,
-    of_impostor: np.int64,
-    *,
-    balanced: bool,
-) -> int:
-    """The first threshold of best accuracy; integers, so that equal is equal.
-
-    Being first, its distance is one of the counted pairs: elsewhere nothing is won.
-    """
-    if balanced:
-        return int((genuine * of_impostor - impostor * of_genuine).argmax())
-    return int((genuine - impostor).argmax())
 
 
 def _alternate(first: npt.NDArray[np.generic], second: npt.NDArray[np.generic]) -> Curve:

@@ -6,13 +6,14 @@ import math
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metricface.distances import Cosine, Euclidean
+from metricface.distances.threshold import threshold_gain
 from metricface.embeddings import working_dtype
 from metricface.given import above_zero, as_count, as_count_or_none
 from metricface.identities import Matches
-from metricface.losses.error_threshold import least_error_threshold
 from metricface.losses.pair_loss import Compared, PairLoss
 from metricface.losses.recent_values import RecentValues
 from metricface.losses.reduction import Sum
@@ -37,9 +38,8 @@ class VerificationSignal(PairLoss):
 
     The margin is not trained. In training mode the distances of recent pairs are kept, and after
     every ``refresh_every`` pairs the margin becomes the threshold that verifies them with least
-    error (:func:`~metricface.losses.error_threshold.least_error_threshold`). Margin and window
-    are in ``state_dict``; a refresh counts from the next batch on. Features so long that the
-    margin would be infinite are an error.
+    error (:func:`least_error_threshold`). Margin and window are in ``state_dict``; a refresh
+    counts from the next batch on. Features so long that the margin would be infinite are an error.
 
     Args:
         signal: ``"l2"``, ``"l1"`` or ``"cosine"``.
@@ -184,3 +184,42 @@ class VerificationSignal(PairLoss):
             # A new tensor: the backward pass of this batch still needs the old margin.
             self.margin = threshold
             self._since_refresh = 0
+
+
+def least_error_threshold(genuine: Tensor, impostor: Tensor) -> Tensor:
+    """The threshold of least verification error, the mean of both error rates.
+
+    Pairs below the threshold are accepted. The error is half the share of genuine pairs refused
+    plus half the share of impostor pairs accepted: in a batch impostors are many times the
+    genuine pairs, and an error that counted pairs would be least where all are refused.
+
+    Args:
+        genuine: distances of genuine pairs, ``[M]``, at least one.
+        impostor: distances of impostor pairs, ``[T]``, at least one.
+
+    Returns:
+        A scalar, midway between the last distance accepted and the first refused; the least of
+        several equally good ones, and the least distance where it is best to accept none.
+
+    Raises:
+        ValueError: one of them is empty.
+
+    Example:
+        >>> least_error_threshold(torch.tensor([0.1, 0.2, 0.9]), torch.tensor([0.6, 1.0]))
+        tensor(0.4000)
+    """
+    if not len(genuine) or not len(impostor):
+        raise ValueError(
+            f"a threshold needs pairs of both kinds, got {len(genuine)} genuine "
+            f"and {len(impostor)} impostor pairs"
+        )
+    distances, place = torch.unique(torch.cat([genuine, impostor]), return_inverse=True)
+    met = [
+        torch.bincount(kind, minlength=len(distances))
+        for kind in place.split([len(genuine), len(impostor)])
+    ]
+    # How many are accepted below each distance, and beyond the last.
+    won, entered = (F.pad(count.cumsum(0), (1, 0)).cpu().numpy() for count in met)
+    first = int(threshold_gain(won, entered, len(genuine), len(impostor)).argmax())
+    below, above = distances[max(first - 1, 0)], distances[min(first, len(distances) - 1)]
+    return torch.as_tensor(below / 2 + above / 2)  # their sum may be beyond float32
