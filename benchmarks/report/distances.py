@@ -17,6 +17,7 @@ from benchmarks.report.figures import Pairs, Panel
 from benchmarks.report.run import Run, read_table
 from metricface import plots
 from metricface.evaluation import ClassDistances, HardestPairs
+from metricface.evaluation.class_distances import least_error_edge
 
 BINS, SHOWN = 60, 8
 TITLES = {RAW_PIXELS: "raw pixels", UNTRAINED: "before training"}
@@ -57,13 +58,11 @@ def _class_distances(
     middles, shares = (edges[:-1] + edges[1:]) / 2, (intra / intra.sum(), inter / inter.sum())
     means = [float(share @ middles) for share in shares]
     spreads = [float(p @ (middles - mean) ** 2) for p, mean in zip(shares, means, strict=True)]
-    rejected, accepted = (np.append(0, share.cumsum()) for share in shares)
-    errors = (1 - rejected + accepted) / 2
     with np.errstate(divide="ignore", invalid="ignore"):
         d_prime = float(np.float64(means[1] - means[0]) / np.sqrt(sum(spreads) / 2))
     moments = (means[0], spreads[0] ** 0.5, means[1], spreads[1] ** 0.5)
     overlap = float(np.minimum(*shares).sum())
-    least = float(edges[errors.argmin()]), float(errors.min())
+    least = least_error_edge(edges, intra, inter)
     return ClassDistances(edges, intra, inter, *moments, d_prime, overlap, *least)
 
 

@@ -664,10 +664,11 @@ def test_tuning_is_the_mean_over_seeds_after_the_last_step(folder: Path) -> None
     assert mine["chosen"].tolist() == [0, 0, 1]
 
 
-def test_a_histogram_read_back_is_that_of_the_embeddings(tmp_path: Path) -> None:
+@pytest.mark.parametrize("noise", [0.4, 0.01])  # the second leaves a gap between the kinds
+def test_a_histogram_read_back_is_that_of_the_embeddings(tmp_path: Path, noise: float) -> None:
     random = np.random.default_rng(0)
     centres = random.normal(size=(12, 4))
-    x = np.repeat(centres, 5, axis=0) + 0.4 * random.normal(size=(60, 4))
+    x = np.repeat(centres, 5, axis=0) + noise * random.normal(size=(60, 4))
     exact = class_distances(x, np.repeat(np.arange(12), 5), bins=2000)
     file = tmp_path / "any.seed0.fold0.csv"
     edges, counts = exact.edges, {"intra": exact.intra, "inter": exact.inter}
@@ -676,6 +677,7 @@ def test_a_histogram_read_back_is_that_of_the_embeddings(tmp_path: Path) -> None
     assert found.d_prime == pytest.approx(exact.d_prime, abs=0.01)
     assert found.overlap == pytest.approx(exact.overlap, abs=1e-12)
     assert found.error == pytest.approx(exact.error, abs=1e-12)
+    assert found.threshold == exact.threshold
 
     both = pooled([found, found])
     assert both.intra.sum() == 2 * exact.intra.sum()
