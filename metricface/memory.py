@@ -13,7 +13,51 @@ from metricface.embeddings import check_embeddings, finite_check, may_look
 from metricface.given import as_count
 
 
-class CrossBatchMemory(nn.Module):
+class Ring(nn.Module):
+    """Buffers that keep the last ``size`` entries of a stream, each overwriting the oldest.
+
+    The buffers are the member's own. ``pushed``, how many entries there ever were, tells where
+    the next one goes; the member puts it into ``state_dict``.
+
+    Args:
+        size: how many entries are kept, at least 1.
+
+    Example:
+        >>> ring, kept = Ring(3), torch.zeros(3)
+        >>> ring.write((kept, torch.tensor([1.0, 2.0])))
+        >>> ring.write((kept, torch.tensor([3.0, 4.0])))
+        >>> kept[ring.newest(len(ring), kept.device)]
+        tensor([2., 3., 4.])
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = as_count("size", size)
+        self.pushed = 0
+
+    def __len__(self) -> int:
+        """How many entries are stored."""
+        return min(self.pushed, self.size)
+
+    @torch.no_grad()
+    def write(self, *columns: tuple[Tensor, Tensor]) -> None:
+        """Store new entries; of more than fit the last are kept.
+
+        Args:
+            *columns: each buffer ``[size, …]`` with its part of the new entries ``[count, …]``.
+        """
+        buffer, entries = columns[0]
+        self.pushed += len(entries)
+        place = self.newest(min(len(entries), self.size), buffer.device)
+        for buffer, entries in columns:
+            buffer[place] = entries[len(entries) - len(place) :].to(buffer)
+
+    def newest(self, count: int, device: torch.device) -> Tensor:
+        """Where the last ``count`` entries stand, oldest first, int64 ``[count]``."""
+        return torch.arange(self.pushed - count, self.pushed, device=device) % self.size
+
+
+class CrossBatchMemory(Ring):
     """A ring of the last ``size`` embeddings with their labels and ids.
 
     Embeddings drift slowly once training has settled, so those of past batches can stand as
@@ -49,20 +93,12 @@ class CrossBatchMemory(nn.Module):
     ids: Tensor
 
     def __init__(self, size: int, dim: int, *, warmup: int = 0) -> None:
-        super().__init__()
-        size, dim = as_count("size", size), as_count("dim", dim)
-        self.size = size
+        super().__init__(size)
+        self.register_buffer("embeddings", torch.zeros(self.size, as_count("dim", dim)))
+        self.register_buffer("labels", torch.zeros(self.size, dtype=torch.int64))
+        self.register_buffer("ids", torch.zeros(self.size, dtype=torch.int64))
         self.warmup = as_count("warmup", warmup, least=0)
-        self.pushed = 0
-        self.register_buffer("embeddings", torch.zeros(size, dim))
-        self.register_buffer("labels", torch.zeros(size, dtype=torch.int64))
-        self.register_buffer("ids", torch.zeros(size, dtype=torch.int64))
 
-    def __len__(self) -> int:
-        """How many embeddings are stored."""
-        return min(self.pushed, self.size)
-
-    @torch.no_grad()
     def push(self, embeddings: Tensor, labels: Tensor, ids: Tensor | None = None) -> None:
         """Store a batch over the oldest entries; of a batch beyond ``size`` the last are kept.
 
@@ -92,13 +128,7 @@ class CrossBatchMemory(nn.Module):
         else:
             ids = _integers("ids", ids, count)
         stored = self._shortened(embeddings)
-        kept = min(count, self.size)
-        first = self.pushed + count - kept
-        place = torch.arange(first, first + kept, device=self.ids.device) % self.size
-        self.embeddings[place] = stored[count - kept :]
-        self.labels[place] = labels[count - kept :].to(self.labels)
-        self.ids[place] = ids[count - kept :].to(self.ids)
-        self.pushed += count
+        self.write((self.embeddings, stored), (self.labels, labels), (self.ids, ids))
 
     def reference(self) -> tuple[Tensor, Tensor, Tensor]:
         """What is stored, oldest first.
@@ -111,9 +141,7 @@ class CrossBatchMemory(nn.Module):
             >>> CrossBatchMemory(3, 2, warmup=1).reference()[0].shape
             torch.Size([0, 2])
         """
-        count = len(self) if self.pushed >= self.warmup else 0
-        first = self.pushed - count
-        place = torch.arange(first, first + count, device=self.ids.device) % self.size
+        place = self.newest(len(self) if self.pushed >= self.warmup else 0, self.ids.device)
         return self.embeddings[place], self.labels[place], self.ids[place]
 
     @torch.no_grad()
@@ -142,13 +170,12 @@ class CrossBatchMemory(nn.Module):
         measure = Euclidean() if distance is None else check_distance(distance)
         check_embeddings(embeddings, self.embeddings[:0], names=("embeddings", "the memory"))
         known = _integers("ids", ids, len(embeddings)).to(self.ids.device)
-        place = torch.arange(self.pushed - len(self), self.pushed, device=self.ids.device)
-        stored = self.ids[place % self.size]
+        place = self.newest(len(self), self.ids.device)
         # Stable, so that the last of equal ids is the latest.
-        ordered, order = torch.sort(stored, stable=True)
+        ordered, order = torch.sort(self.ids[place], stable=True)
         last = torch.searchsorted(ordered, known, right=True) - 1
         found = ((last >= 0) & (ordered[last] == known)) if len(ordered) else last >= 0
-        old = self.embeddings[place[order[last[found]]] % self.size]
+        old = self.embeddings[place[order[last[found]]]]
         return measure.paired(embeddings[found], old)
 
     def _shortened(self, embeddings: Tensor) -> Tensor:

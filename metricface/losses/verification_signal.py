@@ -15,8 +15,8 @@ from metricface.embeddings import working_dtype
 from metricface.given import above_zero, as_count, as_count_or_none
 from metricface.identities import Matches
 from metricface.losses.pair_loss import Compared, PairLoss
-from metricface.losses.recent_values import RecentValues
 from metricface.losses.reduction import Sum
+from metricface.memory import Ring
 from metricface.types import Reduction, ragged
 
 
@@ -184,6 +184,43 @@ class VerificationSignal(PairLoss):
             # A new tensor: the backward pass of this batch still needs the old margin.
             self.margin = threshold
             self._since_refresh = 0
+
+
+class RecentValues(Ring):
+    """A ring of the last ``size`` numbers pushed, kept in ``state_dict``.
+
+    Args:
+        size: how many are kept, at least 1.
+
+    Example:
+        >>> recent = RecentValues(3)
+        >>> recent.push(torch.tensor([1.0, 2.0, 3.0, 4.0]))
+        >>> recent.values.sort().values
+        tensor([2., 3., 4.])
+    """
+
+    ring: Tensor
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.register_buffer("ring", torch.zeros(self.size))
+
+    @property
+    def values(self) -> Tensor:
+        """What is kept, in no order."""
+        return self.ring[: self.pushed]
+
+    def push(self, values: Tensor) -> None:
+        """Store numbers ``[count]`` over the oldest; of more than fit the last are kept."""
+        self.write((self.ring, values))
+
+    def get_extra_state(self) -> dict[str, int]:
+        """How many were pushed, for ``state_dict``."""
+        return {"pushed": self.pushed}
+
+    def set_extra_state(self, state: dict[str, int]) -> None:
+        """Go on from the number of a ``state_dict``."""
+        self.pushed = state["pushed"]
 
 
 def least_error_threshold(genuine: Tensor, impostor: Tensor) -> Tensor:

@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metricface.losses import DeepID2Loss, VerificationSignal
-from metricface.losses.recent_values import RecentValues
-from metricface.losses.verification_signal import least_error_threshold
+from metricface.losses.verification_signal import RecentValues, least_error_threshold
 from metricface.miners import BatchHardMiner
 from tests.layouts import Batch, batches, draw_rows
 from tests.oracles.losses import balanced_error, least_balanced_error, verification_term
