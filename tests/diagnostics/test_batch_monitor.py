@@ -98,6 +98,22 @@ def test_the_gradient_share_is_how_many_pull(pulling: int, share: float) -> None
     assert torch.equal(x.grad[:pulling], torch.full((pulling, 5), 3.0))  # type: ignore[index]
 
 
+@pytest.mark.parametrize("length", [1e-30, 1e-20, 1e25, 1e37])
+def test_lengths_are_told_where_their_squares_are_beyond_float32(length: float) -> None:
+    """Of the embeddings and of their gradients: a loss may weigh next to nothing."""
+    x = (length * torch.eye(4)).requires_grad_()
+    records: Records = []
+    monitor = BatchMonitor(records.append)
+    one = torch.tensor([0])
+    loss = (length * x[:3]).sum() if length < 1 else x[:3].sum()
+    monitor(x, Triplets(one, one + 1, one + 2), loss.detach())
+    loss.backward()  # type: ignore[no-untyped-call]
+    monitor.flush()
+    assert records[0]["norm_mean"] == pytest.approx(length)
+    assert records[0]["norm_std"] == pytest.approx(0, abs=1e-6 * length)
+    assert records[0]["gradient_share"] == pytest.approx(0.75)
+
+
 def test_many_triplets_are_sampled_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measured_module, "SAMPLE", 100)
     x, labels = _batch()
