@@ -13,6 +13,7 @@ from metricface.diagnostics.logs import Log
 from metricface.diagnostics.measured_step import MeasuredStep
 from metricface.distances import Distance, SquaredEuclidean
 from metricface.distances.given import check_distance
+from metricface.given import above_zero, as_count
 from metricface.types import Pairs, Triplets
 
 
@@ -46,6 +47,7 @@ class BatchMonitor:
         tolerance: how near to the margin, as a share of it.
 
     Raises:
+        TypeError: an every or window that is not whole, a margin or tolerance that is no number.
         ValueError: every or window below 1, margin or tolerance not above 0.
 
     Example:
@@ -72,19 +74,18 @@ class BatchMonitor:
         window: int = 50,
         tolerance: float = 0.1,
     ) -> None:
-        if every < 1 or window < 1:
-            raise ValueError(f"every and window must be at least 1, got {every} and {window}")
         if isinstance(margin, str) and margin != "soft":
             raise ValueError(f"margin must be a number or 'soft', got {margin!r}")
-        if (margin != "soft" and not margin > 0) or not tolerance > 0:
-            raise ValueError(f"margin and tolerance must be above 0, got {margin}, {tolerance}")
-        self.margin, self.every = margin, every
+        self.margin = margin if isinstance(margin, str) else above_zero("margin", margin)
+        self.every = as_count("every", every)
         self.distance = SquaredEuclidean() if distance is None else check_distance(distance)
         #: The latest reason why ``collapse`` is 1, or None.
         self.explanation: str | None = None
         self.step = 0
         self._logs, self._pending = logs, list[MeasuredStep]()
-        self._collapse = CollapseWatch(margin, window, tolerance)
+        self._collapse = CollapseWatch(
+            self.margin, as_count("window", window), above_zero("tolerance", tolerance)
+        )
 
     def __call__(
         self, embeddings: Tensor, indices: Triplets | Pairs | Sequence[Tensor], loss: Tensor

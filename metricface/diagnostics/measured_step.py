@@ -71,7 +71,7 @@ class MeasuredStep:
 
 def _lengths(x: Tensor) -> Tensor:
     """Lengths of rows ``[B]`` in float64, which holds the square of every float32."""
-    return torch.linalg.vector_norm(x.double(), dim=1)
+    return torch.as_tensor(torch.linalg.vector_norm(x.double(), dim=1))
 
 
 def _sampled_distances(distance: Distance, x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:

@@ -184,16 +184,21 @@ def test_one_step_in_so_many_is_measured_and_given_to_every_log(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "error", "message"),
     [
-        ({"every": 0}, "at least 1, got 0 and 50"),
-        ({"margin": "hard"}, "number or 'soft', got 'hard'"),
-        ({"margin": 0.0}, "above 0, got 0.0"),
-        ({"tolerance": -1.0}, "above 0, got 0.2, -1.0"),
+        ({"every": 0}, ValueError, "every must be at least 1, got 0"),
+        ({"every": 2.5}, TypeError, "every must be an integer of at least 1, got 2.5"),
+        ({"window": 0}, ValueError, "window must be at least 1, got 0"),
+        ({"margin": "hard"}, ValueError, "number or 'soft', got 'hard'"),
+        ({"margin": 0.0}, ValueError, "margin must be above 0 and finite, got 0.0"),
+        ({"margin": math.inf}, ValueError, "margin must be above 0 and finite, got inf"),
+        ({"tolerance": -1.0}, ValueError, "tolerance must be above 0 and finite, got -1.0"),
     ],
 )
-def test_bad_settings_are_said(arguments: dict[str, object], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+def test_bad_settings_are_said(
+    arguments: dict[str, object], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
         BatchMonitor(**arguments)  # type: ignore[arg-type]
     one = torch.tensor([0])
     with pytest.raises(ValueError, match="3 or 4 index vectors, got 2"):
