@@ -46,15 +46,16 @@ class Softmax(Classifier):
 
     def logits(self, embeddings: Tensor) -> Tensor:
         """``w_j·x + b_j`` of all classes, ``[B, C]``."""
-        x = self.lifted(embeddings)
-        bias = None if self.bias is None else self.bias.to(x.dtype)
-        return F.linear(x, self.weight.to(x.dtype), bias).to(x.dtype)
+        return self._products(self.lifted(embeddings))
 
     def forward(self, embeddings: Tensor, labels: Labels) -> Tensor:
         """The loss of one batch; see :meth:`Classifier.forward`."""
-        classes = self.checked(embeddings, labels)[1]
-        terms = F.cross_entropy(self.logits(embeddings), classes, reduction="none")
-        return self.reduced(terms)
+        x, classes = self.checked(embeddings, labels)
+        return self.reduced(F.cross_entropy(self._products(x), classes, reduction="none"))
+
+    def _products(self, x: Tensor) -> Tensor:
+        bias = None if self.bias is None else self.bias.to(x.dtype)
+        return F.linear(x, self.weight.to(x.dtype), bias).to(x.dtype)
 
 
 class ModifiedSoftmax(Classifier):
