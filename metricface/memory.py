@@ -200,7 +200,7 @@ class CrossBatchMemory(Ring):
         unexpected_keys: list[str],
         error_msgs: list[str],
     ) -> None:
-        """All or nothing: without its embeddings the count of a state would be a lie."""
+        """Refuse a state of another size whole: its count would tell of entries not stored."""
         stored = state_dict.get(f"{prefix}embeddings")
         if isinstance(stored, Tensor) and stored.shape != self.embeddings.shape:
             size, dim = stored.shape

@@ -60,7 +60,7 @@ class Classifier(nn.Module, ABC):
             None if scale is None else check_scale(scale, self.num_classes)
         )
         self.reduction = reduction
-        # Rows of length about 1: the margin heads do not care, plain softmax starts at O(1).
+        # Rows of length about 1, so that the logits of plain softmax start at O(1).
         self.weight = nn.Parameter(torch.randn(self.num_classes, self.dim) * self.dim**-0.5)
 
     @abstractmethod
@@ -134,7 +134,7 @@ class Classifier(nn.Module, ABC):
         length = row_lengths(x).squeeze(1)
         if not self.unit_weight:
             length = length * row_lengths(self.weight[classes].to(x.dtype)).squeeze(1)
-        return length.clamp_min(torch.finfo(x.dtype).tiny)  # what is below cannot be divided by
+        return length.clamp_min(torch.finfo(x.dtype).tiny)  # dividing by less could overflow
 
     def lifted(self, embeddings: Tensor) -> Tensor:
         """Embeddings in the dtype to compute in, checked."""

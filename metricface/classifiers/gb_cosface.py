@@ -86,7 +86,7 @@ class GBCosFace(Classifier):
         """The loss of one batch; see :meth:`Classifier.forward`."""
         x, classes = self.checked(embeddings, labels)
         target, rest = target_and_rest(self.queries(x), self.weight.to(x.dtype), classes)
-        if self.num_classes == 1:  # no others, no boundary
+        if self.num_classes == 1:  # without another class there is no boundary
             return self.reduced(0 * target)
         scale = self.lengths(x, classes)
         own, other = target / scale, rest / scale

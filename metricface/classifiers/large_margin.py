@@ -59,7 +59,7 @@ class LSoftmax(Classifier):
     ) -> None:
         super().__init__(num_classes, dim, scale=None, reduction=reduction)
         self.margin = as_count("margin", margin)
-        if self.margin > LARGEST:  # ψ takes a step for each, and its slope is m²
+        if self.margin > LARGEST:  # ψ takes m steps, and its slope reaches m²
             raise ValueError(f"margin must be at most {LARGEST}, got {margin}")
         if annealing is not None and not isinstance(annealing, Annealing):
             raise TypeError(f"annealing must be an Annealing or None, got {arrived(annealing)}")

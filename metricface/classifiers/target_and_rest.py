@@ -9,7 +9,7 @@ from torch import Tensor
 
 from metricface.distances.unit_rows import GRADIENT_FLOOR, row_lengths, unit_rows
 
-#: Classes handled at a time where whole weight matrices would else be copied.
+#: Classes handled at a time, so that no copy of all class weights is made.
 _CLASSES_AT_ONCE = 4096
 
 
@@ -116,11 +116,12 @@ def _remove_radial_(gradient: Tensor, weight: Tensor, factor: Tensor) -> None:
 
 
 def _dividable(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Weights and their lengths ``[C]``, where what is divided by a length stays finite.
+    """Weights and their lengths ``[C]``, which logits and gradients may be divided by.
 
-    Weights shorter than the floor are lengthened to it: their direction stays, and so does what
-    their gradient was to be, which grows no more below the floor. Nearly always no weight is,
-    and the plain norm, which reads them once, is right.
+    A weight shorter than the floor is replaced by one of that length and the same direction: so
+    its gradient is that of :func:`unit_rows`, which below the floor does not grow any more.
+    Nearly always no weight is that short, so the plain norm, which reads them only once, is
+    tried first.
     """
     length = torch.linalg.vector_norm(weight.detach(), dim=1)
     if bool(((length >= GRADIENT_FLOOR) & (length <= 1 / GRADIENT_FLOOR)).all()):

@@ -81,7 +81,7 @@ def _sampled_distances(distance: Distance, x: Tensor, rows: Tensor, columns: Ten
 
 
 def _active(near: Tensor, far: Tensor, margin: float | Literal["soft"], *, paired: bool) -> Tensor:
-    """Share of what the hinge has not let go of; of a soft margin everything is active."""
+    """Share of triplets or pairs whose term is above 0; with a soft margin that is all."""
     if len(far) == 0:
         return far.new_zeros(())
     if margin == "soft":

@@ -22,7 +22,7 @@ from metricface.identities import MatchBlock
 from metricface.losses.reduction import Sum
 from metricface.types import Reduction, ragged
 
-# Up to here one comparison per positive beats a bisection per negative.
+# Up to so many positives, comparing each with all negatives beats bisecting for each negative.
 _DENSE_POSITIVES = 64
 _CHUNK_ENTRIES = 2**18
 
@@ -79,7 +79,8 @@ class _AllTriplets(torch.autograd.Function):
     def forward(
         ctx: Any, to_positive: Tensor, distances: Tensor, block: MatchBlock, margin: float | None
     ) -> tuple[Tensor, Tensor]:
-        # A finite stand-in: it is beyond every threshold, and zero times it is zero.
+        # What is no negative is put beyond every threshold, so that it counts 0 times; it has to
+        # be finite, because 0 times infinity is NaN.
         to_negative = block.hide_(distances.clone(), torch.finfo(distances.dtype).max)
         if margin is None:
             total, pull, push = _soft(to_positive, to_negative, block)

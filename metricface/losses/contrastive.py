@@ -26,7 +26,7 @@ class ContrastiveLoss(PairLoss):
     ==============  ===========================  =========================
 
     Positive and negative terms are reduced separately and added: a batch has few positives and
-    very many negatives, and one common mean would hear only the latter. Without indices all
+    very many negatives, which would make up nearly all of a common mean. Without indices all
     pairs are used, those of one image with itself excepted.
 
     Args:
