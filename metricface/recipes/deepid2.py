@@ -8,7 +8,9 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from metricface.losses import DeepID2Loss
+from metricface.classifiers import Softmax
+from metricface.given import zero_or_above
+from metricface.losses import VerificationSignal
 from metricface.memory import CrossBatchMemory
 from metricface.recipes.batches import BatchSampler, Labelled, identity_numbers
 from metricface.recipes.embed import embedding_dim
@@ -90,19 +92,15 @@ def deepid2(
     """
     options = Options() if options is None else options
     with seeded(options.seed):
-        loss = DeepID2Loss(
-            int(identity_numbers(data).max()) + 1,
-            embedding_dim(model, data),
-            weight=weight,
-            signal=signal,
-            margin=margin,
-            normalize=normalize,
-            refresh_every=refresh_every,
-            window=window,
-        )
+        classes = int(identity_numbers(data).max()) + 1
+        identification = Softmax(classes, embedding_dim(model, data))
+    verification = VerificationSignal(
+        signal, margin=margin, normalize=normalize, refresh_every=refresh_every, window=window
+    )
+    # DeepID2Loss in its two parts: only the second is asked about the memory.
     objective = Objective(
-        [loss.identification, loss.verification],
-        weights=[1.0, weight],
+        [identification, verification],
+        weights=[1.0, zero_or_above("weight", weight)],
         miner=miner,
         memory=memory,
     )

@@ -210,10 +210,11 @@ def _takes(part: Callable[..., Any]) -> frozenset[str]:
 
 
 def _refuses(part: object) -> Sequence[str]:
-    """What a loss of pytorch-metric-learning raises an error about when it is given.
+    """The names that a loss of pytorch-metric-learning uses, its checks among them.
 
-    All of them have the same arguments; which they do not support is told by the checks that
-    they call, and by nothing else.
+    All those losses have the same arguments, and refuse one by calling a check such as
+    ``ref_not_supported``. That call stands nowhere but in their code, and calling the loss to see
+    would change what it remembers.
     """
     rule = getattr(part, "compute_loss", None)
     names: Sequence[str] = getattr(getattr(rule, "__code__", None), "co_names", ())
