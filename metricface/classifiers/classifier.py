@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from typing import ClassVar, Literal, TypeAlias
 
 import torch
@@ -20,14 +19,14 @@ from metricface.types import Labels
 ClassifierReduction: TypeAlias = Literal["mean", "sum", "none"]
 
 
-class Classifier(nn.Module, ABC):
+class Classifier(nn.Module):
     """Softmax cross-entropy over class weights, with a target logit of the member's own.
 
     With θ_j the angle between an embedding and the weight of class j, the loss of a sample is
 
     ``log(1 + Σ_{j≠y} exp(a_j cos θ_j) / exp(a_y t(θ_y)))``
 
-    where t is :meth:`target` (``cos θ`` without a margin), and the length ``a_j`` is the scale s,
+    where t is :meth:`target`, and the length ``a_j`` is the scale s,
     or ‖x‖, or ‖x‖‖w_j‖, as the member normalises.
 
     Parameters stay in their own dtype; under autocast the products run in its precision, the
@@ -63,9 +62,9 @@ class Classifier(nn.Module, ABC):
         # Rows of length about 1, so that the logits of plain softmax start at O(1).
         self.weight = nn.Parameter(torch.randn(self.num_classes, self.dim) * self.dim**-0.5)
 
-    @abstractmethod
     def target(self, cosine: Tensor) -> Tensor:
-        """What takes the place of ``cos θ`` for the sample's own class, entry by entry."""
+        """What takes the place of ``cos θ`` for the sample's own class; itself without a margin."""
+        return cosine
 
     def target_logit(self, theta: Tensor) -> Tensor:
         """The target logit at an angle, without its length: what the papers draw.

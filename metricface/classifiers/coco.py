@@ -66,10 +66,6 @@ class COCO(Classifier):
         self.centroids = centroids
         self.weight.requires_grad_(centroids == "learned")
 
-    def target(self, cosine: Tensor) -> Tensor:
-        """The cosine itself."""
-        return cosine
-
     def forward(self, embeddings: Tensor, labels: Labels) -> Tensor:
         """The loss of one batch; see :meth:`Classifier.forward`."""
         if self.centroids == "learned":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from metricface.classifiers.classifier import Classifier, ClassifierReduction
 from metricface.given import above_zero
@@ -50,7 +50,3 @@ class NormFace(Classifier):
             del self.scale
             self.initial_scale = scale
             self.scale = nn.Parameter(torch.tensor(scale))
-
-    def target(self, cosine: Tensor) -> Tensor:
-        """The cosine itself."""
-        return cosine

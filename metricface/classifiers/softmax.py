@@ -40,10 +40,6 @@ class Softmax(Classifier):
         super().__init__(num_classes, dim, scale=None, reduction=reduction)
         self.bias = nn.Parameter(torch.zeros(num_classes)) if bias else None
 
-    def target(self, cosine: Tensor) -> Tensor:
-        """The cosine itself."""
-        return cosine
-
     def logits(self, embeddings: Tensor) -> Tensor:
         """``w_j·x + b_j`` of all classes, ``[B, C]``."""
         return self._products(self.lifted(embeddings))
@@ -82,7 +78,3 @@ class ModifiedSoftmax(Classifier):
         self, num_classes: int, dim: int, *, reduction: ClassifierReduction = "mean"
     ) -> None:
         super().__init__(num_classes, dim, scale=None, reduction=reduction)
-
-    def target(self, cosine: Tensor) -> Tensor:
-        """The cosine itself."""
-        return cosine
