@@ -19,9 +19,6 @@ class Ring(nn.Module):
     The buffers are the member's own. ``pushed``, how many entries there ever were, tells where
     the next one goes; the member puts it into ``state_dict``.
 
-    Args:
-        size: how many entries are kept, at least 1.
-
     Example:
         >>> ring, kept = Ring(3), torch.zeros(3)
         >>> ring.write((kept, torch.tensor([1.0, 2.0])))
@@ -41,11 +38,7 @@ class Ring(nn.Module):
 
     @torch.no_grad()
     def write(self, *columns: tuple[Tensor, Tensor]) -> None:
-        """Store new entries; of more than fit the last are kept.
-
-        Args:
-            *columns: each buffer ``[size, …]`` with its part of the new entries ``[count, …]``.
-        """
+        """Store the new entries ``[count, …]`` of each buffer; of more than fit the last."""
         buffer, entries = columns[0]
         self.pushed += len(entries)
         place = self.newest(min(len(entries), self.size), buffer.device)

@@ -39,7 +39,7 @@ class MeasuredStep:
         x = embeddings.detach()
         near = _sampled_distances(distance, x, anchor, positive)
         far = _sampled_distances(distance, x, other_anchor, negative)
-        norm = _lengths(x)
+        norm = torch.linalg.vector_norm(x.double(), dim=1)  # which holds every float32 squared
         rows = distance.rows(x, working_dtype(x))
         spread = distance.from_squared((rows - rows.mean(0)).square().sum(dim=1)).mean()
         values = {
@@ -58,7 +58,7 @@ class MeasuredStep:
             embeddings.register_hook(self._see_gradient)  # type: ignore[no-untyped-call]
 
     def _see_gradient(self, gradient: Tensor) -> None:
-        norm = _lengths(gradient.detach())
+        norm = torch.linalg.vector_norm(gradient.detach().double(), dim=1)
         share = norm.sum().square() / (len(norm) * norm.square().sum())
         self._gradient = _to_host(share)
 
@@ -67,11 +67,6 @@ class MeasuredStep:
         record = self._known | dict(zip(self._names, _arrived(self._values).tolist(), strict=True))
         gradient = math.nan if self._gradient is None else float(_arrived(self._gradient))
         return record | {"gradient_share": gradient}
-
-
-def _lengths(x: Tensor) -> Tensor:
-    """Lengths of rows ``[B]`` in float64, which holds the square of every float32."""
-    return torch.as_tensor(torch.linalg.vector_norm(x.double(), dim=1))
 
 
 def _sampled_distances(distance: Distance, x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:

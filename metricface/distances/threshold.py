@@ -1,4 +1,4 @@
-"""What a threshold on the distance is worth that tells genuine from impostor pairs."""
+"""How well a threshold on the distance tells genuine from impostor pairs."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
-_LARGEST = np.iinfo(np.int64).max
 
 
 def threshold_gain(
@@ -18,11 +16,12 @@ def threshold_gain(
     *,
     balanced: bool = True,
 ) -> npt.NDArray[Any]:
-    """How much better each threshold is than one that accepts no pair: 0 where neither is.
+    """How much better each threshold is than one that accepts no pair; 0 for the latter.
 
-    The gain falls as the verification error rises. That error is the mean of the share of genuine
-    pairs rejected and the share of impostor pairs accepted; if not balanced, the number of pairs
-    that are told wrongly.
+    The gain falls as the verification error rises: the mean of the share of genuine pairs rejected
+    and the share of impostor pairs accepted or, if not ``balanced``, the number of both. It is a
+    whole number, so that equally good thresholds have equal gains; only where that would be
+    beyond int64, it is made of shares, which are rounded.
 
     Args:
         genuine: how many genuine pairs each threshold accepts, ``[U]``.
@@ -31,16 +30,12 @@ def threshold_gain(
         of_impostor: how many impostor pairs there are.
         balanced: which of the two errors.
 
-    Returns:
-        ``[U]``: whole numbers, so that equally good thresholds have equal gains. Only where these
-        would be beyond int64 they are shares, and equal gains equal to within rounding.
-
     Example:
         >>> threshold_gain(np.array([0, 1, 2]), np.array([0, 0, 3]), 2, 3).tolist()
         [0, 3, 0]
     """
     if not balanced:
         return genuine - impostor
-    if int(of_genuine) * int(of_impostor) > _LARGEST:
+    if int(of_genuine) * int(of_impostor) >= 2**63:
         return genuine / of_genuine - impostor / of_impostor
     return genuine * of_impostor - impostor * of_genuine

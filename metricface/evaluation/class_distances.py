@@ -246,16 +246,7 @@ def _summary(
 def least_error_edge(
     edges: npt.NDArray[np.float64], intra: npt.NDArray[np.int64], inter: npt.NDArray[np.int64]
 ) -> tuple[float, float]:
-    """Where a histogram tells pairs of one identity from pairs of two with least error.
-
-    Args:
-        edges: of the bins, ascending, ``[bins + 1]``.
-        intra: pairs of one identity in each bin, ``[bins]``, at least one in all.
-        inter: pairs of two identities, the same.
-
-    Returns:
-        The edge, or the middle of the first stretch of equally good ones, and its error: the mean
-        of the shares of intra pairs at or above it and of inter pairs below it.
+    """``threshold`` and ``error`` of :class:`ClassDistances`, from its histograms.
 
     Example:
         >>> least_error_edge(np.arange(5.0), np.array([2, 0, 0, 0]), np.array([0, 0, 0, 4]))

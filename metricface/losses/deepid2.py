@@ -84,24 +84,10 @@ class DeepID2Loss(nn.Module):
         ids: Labels | None = None,
         ref_ids: Labels | None = None,
     ) -> Tensor:
-        """The loss of one batch.
+        """The loss of one batch, from the arguments of :meth:`EmbeddingLoss.forward`.
 
-        Args:
-            embeddings: features ``[B, D]``; half precision is lifted to float32.
-            labels: class numbers ``[B]``, 0 to C − 1.
-            indices: mined triplets or pairs to verify.
-            ref_emb: what their second and third index count ``[R, D]``; the batch if None.
-                References are verified against, not identified.
-            ref_labels: identities of ref_emb ``[R]``.
-            ids: which sample of the data set each row is ``[B]``.
-            ref_ids: the same for ref_emb ``[R]``.
-
-        Returns:
-            A scalar; 0 for an empty batch.
-
-        Raises:
-            TypeError: arguments of the wrong type.
-            ValueError: shapes that do not agree; a label out of range; NaN or infinity.
+        Labels are class numbers ``[B]``, 0 to C − 1. Indices are of the pairs to verify, and
+        references are verified against, not identified.
         """
         identification: Tensor = self.identification(embeddings, labels)
         verification: Tensor = self.verification(

@@ -18,16 +18,11 @@ from metricface.types import as_pairs, ragged
 class Compared(NamedTuple):
     """Distances of pairs, and the rows of the batch that are their anchors."""
 
-    genuine: Tensor
-    """Of the genuine pairs, ``[M]``."""
-    near: Tensor
-    """Their anchors, ``[M]``."""
-    impostor: Tensor
-    """Of the impostor pairs, ``[T]``; or ``[b, R]``, infinite where there is none."""
-    far: Tensor
-    """Their anchors, ``[T]`` or ``[b, 1]``."""
-    impostors: Tensor | None
-    """How many impostor pairs there are, a scalar; None for all that are listed."""
+    genuine: Tensor  # [M]
+    near: Tensor  # anchors of the same pairs, [M]
+    impostor: Tensor  # [T], or [b, R] and infinite where there is no such pair
+    far: Tensor  # anchors of the same pairs, [T] or [b, 1]
+    impostors: Tensor | None  # how many impostor pairs there are; None for all that are listed
 
 
 class PairLoss(EmbeddingLoss):
@@ -46,23 +41,13 @@ class PairLoss(EmbeddingLoss):
 
     @abstractmethod
     def negative_terms(self, distance: Tensor) -> Tensor:
-        """Terms of impostor pairs from their distances, ``[T]`` or ``[b, R]``.
-
-        An infinite distance stands for no pair and costs nothing.
-        """
+        """Terms of impostor pairs, ``[T]`` or ``[b, R]``; an infinite distance has to give 0."""
 
     def on_pairs(self, pairs: Compared, beside: Tensor | None) -> list[Sum]:
-        """The sums of both kinds of terms.
-
-        Args:
-            pairs: what is compared.
-            beside: what :meth:`EmbeddingLoss.beside` gives, ``[B]``.
-        """
+        """The sums of both kinds of terms; beside is what :meth:`EmbeddingLoss.beside` gives."""
         positive, negative = self.positive_terms(pairs.genuine), self.negative_terms(pairs.impostor)
-        return [
-            summed(positive, self.reduction),
-            summed(negative, self.reduction, pairs.impostors),
-        ]
+        impostors = summed(negative, self.reduction, pairs.impostors)
+        return [summed(positive, self.reduction), impostors]
 
     def on_indices(
         self,

@@ -189,9 +189,6 @@ class VerificationSignal(PairLoss):
 class RecentValues(Ring):
     """A ring of the last ``size`` numbers pushed, kept in ``state_dict``.
 
-    Args:
-        size: how many are kept, at least 1.
-
     Example:
         >>> recent = RecentValues(3)
         >>> recent.push(torch.tensor([1.0, 2.0, 3.0, 4.0]))
