@@ -57,7 +57,7 @@ class Family:
 
     def _member(self, value: object) -> bool:
         """Of the base class; or a module that is exported, or called as they are."""
-        if not isinstance(value, type) or inspect.isabstract(value):
+        if not isinstance(value, type) or value is self.base or inspect.isabstract(value):
             return False
         called = value.__name__.endswith(re.findall(r"[A-Z][a-z]+", self.base.__name__)[-1])
         module = issubclass(value, nn.Module) and (called or value.__name__ in self.exported())
