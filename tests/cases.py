@@ -25,10 +25,19 @@ from metricface.distances import Cosine, Distance, Euclidean, SquaredEuclidean
 from metricface.losses import (
     BatchAllTripletLoss,
     CenterLoss,
+    CircleLoss,
     ContrastiveLoss,
     DeepID2Loss,
     EmbeddingLoss,
+    InfoNCELoss,
+    LiftedStructureLoss,
     MarginLoss,
+    MultiSimilarityLoss,
+    NCALoss,
+    NPairLoss,
+    SigmoidPairLoss,
+    SmoothAPLoss,
+    SupConLoss,
     TripletLoss,
     VerificationSignal,
 )
@@ -95,6 +104,14 @@ LOSSES: dict[str, Callable[..., EmbeddingLoss]] = {
     "contrastive, linear": partial(ContrastiveLoss, form="linear"),
     "margin": partial(MarginLoss, learn_beta=False),
     "margin, near boundary": partial(MarginLoss, beta=0.9, learn_beta=False),
+    "SupCon": SupConLoss,
+    "InfoNCE": InfoNCELoss,
+    "sigmoid pairs": partial(SigmoidPairLoss, learn=False),
+    "multi-similarity": MultiSimilarityLoss,
+    "circle": CircleLoss,
+    "lifted structure": LiftedStructureLoss,
+    "NCA": NCALoss,
+    "smooth AP": partial(SmoothAPLoss, 0.1),
 }
 
 #: Losses with settings of their own, for the contracts that ask for neither of the two.
@@ -102,6 +119,7 @@ OTHER_LOSSES: dict[str, Callable[..., nn.Module]] = {
     "verification signal": VerificationSignal,
     "DeepID2": partial(DeepID2Loss, 4, 4),
     "center": partial(CenterLoss, 4, 4),
+    "N-pair": NPairLoss,
 }
 
 #: Classifiers; all take a number of classes, a dimension and a reduction.

@@ -38,6 +38,8 @@ class EmbeddingLoss(nn.Module, ABC):
     by_anchor = True
     #: How many arrays as large as a block of distances are held at once, there and back.
     copies = 6
+    #: How many rows of it are held at once for each positive.
+    positive_copies = 0
 
     def __init__(
         self,
@@ -145,7 +147,7 @@ class EmbeddingLoss(nn.Module, ABC):
             genuine: distances of the block's positive pairs, taken row by row, ``[M]``.
             every: distances to all references, from one matrix product, ``[b, R]``.
             block: who matches whom in the same rows.
-            beside: what :meth:`beside` gives, ``[B]``.
+            beside: what :meth:`beside` gives for these anchors, ``[b]``.
         """
 
     def on_everything(
@@ -159,7 +161,7 @@ class EmbeddingLoss(nn.Module, ABC):
         blocks = matches.blocks(
             self.block_bytes,
             per_reference=self.copies * item,
-            per_positive=3 * item * query.shape[1],
+            per_positive=item * (3 * query.shape[1] + self.positive_copies * len(other)),
         )
         if self.reduction == "none":  # every term is kept in any case
             blocks = iter([(0, len(query))])
@@ -170,6 +172,12 @@ class EmbeddingLoss(nn.Module, ABC):
         self, matches: Matches, start: int, rows: BlockRows, beside: Tensor | None
     ) -> list[Sum]:
         """The sums of some anchors."""
-        block = matches.block(start, start + len(rows.query))
+        stop = start + len(rows.query)
+        block = matches.block(start, stop)
+        own = None if beside is None else beside[start:stop]
+        return self.on_block(*self.compared(rows, block), block, own)
+
+    def compared(self, rows: BlockRows, block: MatchBlock) -> tuple[Tensor, Tensor]:
+        """Distances of the block's positive pairs ``[M]``, and of all its pairs ``[b, R]``."""
         genuine = self.distance.between(rows.query, rows.other, block.anchor, block.positive)
-        return self.on_block(genuine, self.distance.block(rows.near, rows.far), block, beside)
+        return genuine, self.distance.block(rows.near, rows.far)

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from metricface.classifiers import class_numbers
 from metricface.distances import Distance, Euclidean
 from metricface.given import above_zero, as_count_or_none, zero_or_above
-from metricface.losses.pair_loss import Compared, PairLoss
+from metricface.losses.comparing import Compared
+from metricface.losses.pair_loss import PairLoss
 from metricface.losses.reduction import Sum
 from metricface.types import Labels, Reduction
 

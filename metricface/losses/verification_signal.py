@@ -14,7 +14,8 @@ from metricface.distances.threshold import threshold_gain
 from metricface.embeddings import working_dtype
 from metricface.given import above_zero, as_count, as_count_or_none
 from metricface.identities import Matches
-from metricface.losses.pair_loss import Compared, PairLoss
+from metricface.losses.comparing import Compared
+from metricface.losses.pair_loss import PairLoss
 from metricface.losses.reduction import Sum
 from metricface.memory import Ring
 from metricface.types import Reduction, ragged
@@ -111,7 +112,9 @@ class VerificationSignal(PairLoss):
         row, rank = ragged(block.negative_count())
         genuine = self.listed(embeddings, reference, block.anchor, block.positive)
         impostor = self._every(embeddings, reference)[row, block.nth_negative(row, rank)]
-        return self.on_pairs(Compared(genuine, block.anchor, impostor, row, None), beside)
+        return self.on_pairs(
+            Compared(len(embeddings), genuine, block.anchor, impostor, row, None), beside
+        )
 
     def on_pairs(self, pairs: Compared, beside: Tensor | None) -> list[Sum]:
         """The sums; in training mode the margin may move afterwards."""
