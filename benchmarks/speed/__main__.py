@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-WORDS = ("mining", "classifiers")
+WORDS = ("mining", "losses", "classifiers")
 
 
 def main(arguments: list[str]) -> int:
@@ -14,7 +14,7 @@ def main(arguments: list[str]) -> int:
     if word.startswith("-"):
         word, rest = "mining", arguments
     if word not in WORDS:
-        sys.exit(f"benchmarks.speed: there is {' and '.join(WORDS)}, not {word!r}")
+        sys.exit(f"benchmarks.speed: there is {', '.join(WORDS)}, not {word!r}")
     return int(importlib.import_module(f"benchmarks.speed.{word}").main(rest) or 0)
 
 

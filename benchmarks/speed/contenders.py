@@ -30,6 +30,8 @@ class Contender:
         theirs: pytorch-metric-learning's, or None.
         their_bytes: memory theirs needs at least, from batch size N and images per identity K.
         is_loss: timed forward and backward.
+        their_largest: rows of a batch beyond which theirs is no comparison any more, and takes
+            minutes.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Contender:
     theirs: Callable[[], Any] | None = None
     their_bytes: Callable[[int, int], float] = lambda n, k: 0.0
     is_loss: bool = False
+    their_largest: int = 2048
 
 
 def all_triplets_bytes(n: int, k: int) -> float:
@@ -58,6 +61,35 @@ def _their_semi_hard() -> Any:
     squared = pml_distances.LpDistance(power=2)
     return pml_miners.TripletMarginMiner(0.2, distance=squared, type_of_triplets="semihard")
 
+
+def matrices_bytes(n: int, k: int) -> float:
+    """A dozen float32 matrices of N×N, forward and backward."""
+    return 12 * 4 * float(n) ** 2
+
+
+def pair_lists_bytes(n: int, k: int) -> float:
+    """Two int64 indices of each of N² pairs, twice, and float32 of the same length."""
+    return (4 * 8 + 6 * 4) * float(n) ** 2
+
+
+def positives_by_negatives_bytes(n: int, k: int) -> float:
+    """Four float32 tables of N(K−1) positive pairs by N(N−K) negative ones."""
+    return 4 * 4 * float(n) * (k - 1) * n * (n - k)
+
+
+def cubes_bytes(n: int, k: int) -> float:
+    """Four float32 tables of N³."""
+    return 4 * 4 * float(n) ** 3
+
+
+ALL_TRIPLETS = Contender(
+    "all-triplets loss",
+    lambda _: losses.BatchAllTripletLoss(0.05, Euclidean()),
+    False,
+    lambda: pml_losses.TripletMarginLoss(0.05),
+    all_triplets_bytes,
+    is_loss=True,
+)
 
 CONTENDERS = (
     Contender(
@@ -105,14 +137,36 @@ CONTENDERS = (
         lambda: pml_miners.TripletMarginMiner(0.2, distance=pml_distances.LpDistance(power=2)),
         all_triplets_bytes,
     ),
-    Contender(
-        "all-triplets loss",
-        lambda _: losses.BatchAllTripletLoss(0.05, Euclidean()),
-        False,
-        lambda: pml_losses.TripletMarginLoss(0.05),
-        all_triplets_bytes,
-        is_loss=True,
+    ALL_TRIPLETS,
+)
+
+
+def _whole(
+    name: str,
+    ours: Callable[[], Any],
+    theirs: Callable[[], Any] | None = None,
+    their_bytes: Callable[[int, int], float] = matrices_bytes,
+) -> Contender:
+    """A loss over the whole batch."""
+    return Contender(
+        name, lambda _: ours(), False, theirs, their_bytes, is_loss=True, their_largest=8192
+    )
+
+
+LOSSES = (
+    ALL_TRIPLETS,
+    _whole("contrastive", losses.ContrastiveLoss, pml_losses.ContrastiveLoss, pair_lists_bytes),
+    _whole("margin", losses.MarginLoss, pml_losses.MarginLoss, all_triplets_bytes),
+    _whole("SupCon", losses.SupConLoss, pml_losses.SupConLoss),
+    _whole("InfoNCE", losses.InfoNCELoss, pml_losses.NTXentLoss, positives_by_negatives_bytes),
+    _whole("multi-similarity", losses.MultiSimilarityLoss, pml_losses.MultiSimilarityLoss),
+    _whole("circle", losses.CircleLoss, pml_losses.CircleLoss),
+    _whole(
+        "lifted structure", losses.LiftedStructureLoss, pml_losses.GeneralizedLiftedStructureLoss
     ),
+    _whole("NCA", losses.NCALoss, pml_losses.NCALoss),
+    _whole("sigmoid pairs", losses.SigmoidPairLoss),
+    _whole("smooth AP", losses.SmoothAPLoss, pml_losses.SmoothAPLoss, cubes_bytes),
 )
 
 

@@ -62,20 +62,35 @@ class Batch(NamedTuple):
 
 QUICK = "32x4x128,256x4x128,45x40x128"
 FULL = "32x4x128,128x4x128,256x4x128,256x4x512,512x4x128,45x40x128,2048x4x128"
-#: Beyond this many rows the incumbent's N³ work is no comparison any more, and takes minutes.
-LARGEST_FOR_PEERS = 2048
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Time, print the table, write the CSV and the picture."""
-    options = _parser().parse_args(arguments)
-    grid = [Batch(*map(int, item.split("x"))) for item in (options.grid or FULL).split(",")]
-    if options.quick and not options.grid:
-        grid = [Batch(*map(int, item.split("x"))) for item in QUICK.split(",")]
+    options = parser("mining", DESCRIPTION, EPILOG, QUICK, FULL).parse_args(arguments)
+    table = measured(options, CONTENDERS, QUICK, FULL)
+    write_table(options.out / "speed.csv", table)
+    draw_speed(table, options.out / "speed.png")
+    print(options.out / "speed.csv", options.out / "speed.png", sep="\n")
+    return 0
+
+
+def measured(
+    options: argparse.Namespace, contenders: Sequence[Contender], quick: str, full: str
+) -> pd.DataFrame:
+    """Time all of them on all batches, and print the table.
+
+    Args:
+        options: from :func:`parser`.
+        contenders: what is timed.
+        quick: batches with ``--quick``.
+        full: batches without.
+    """
+    chosen = options.grid or (quick if options.quick else full)
+    grid = [Batch(*map(int, item.split("x"))) for item in chosen.split(",")]
     torch.set_num_threads(options.threads or torch.get_num_threads())
     reason = open_metric_learning()[1]
     rows: list[dict[str, object]] = []
-    work = [(batch, contender) for batch in grid for contender in CONTENDERS]
+    work = [(batch, contender) for batch in grid for contender in contenders]
     bar = tqdm(work, unit="method")
     for batch, contender in bar:
         bar.set_description(f"{batch.p}×{batch.k} {contender.name}")
@@ -86,14 +101,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             allowed_bytes=4 * 2**30 if options.quick else memory_bytes(options.device) / 2,
             device=options.device,
         )
-    table = pd.DataFrame(rows)
+    table: pd.DataFrame = pd.DataFrame(rows)
     options.out.mkdir(parents=True, exist_ok=True)
-    write_table(options.out / "speed.csv", table)
-    draw_speed(table, options.out / "speed.png")
     print(f"\n{options.device}, {torch.get_num_threads()} threads; {reason}\n")
     print(readable(table), end="\n\n")
-    print(options.out / "speed.csv", options.out / "speed.png", sep="\n")
-    return 0
+    return table
 
 
 def measure(
@@ -125,7 +137,7 @@ def measure(
         note = _why_not(contender, batch, allowed_bytes)
         if not note:
             parts["pml"] = contender.theirs()
-    work: dict[str, Work] = {"product": lambda: x @ x.T}
+    work: dict[str, Work] = {"product": functools.partial(_product, x)}
     for name, part in parts.items():
         work[name] = functools.partial(
             runnable(part, x, labels, is_loss=contender.is_loss), x, labels
@@ -194,30 +206,47 @@ def readable(table: pd.DataFrame) -> str:
     return text
 
 
+def _product(x: Tensor) -> None:
+    """The floor, in parts: of many rows the whole would not fit into memory."""
+    for rows in torch.split(x, 8192):
+        rows @ x.T
+
+
 def _why_not(contender: Contender, batch: Batch, allowed_bytes: float) -> str:
     """Why the incumbent is not run here, with the arithmetic; empty if it is."""
     needed = contender.their_bytes(batch.n, batch.k)
     if needed > allowed_bytes:
         return (
-            f"not run: it lists N(K−1)(N−K) triplets in {needed / 2**30:.1f} GiB, "
-            f"more than the {allowed_bytes / 2**30:.0f} GiB allowed"
+            f"not run: its lists or matrices take {needed / 2**30:.1f} GiB, more than "
+            f"the {allowed_bytes / 2**30:.0f} GiB allowed"
         )
-    if batch.n > LARGEST_FOR_PEERS:
-        return f"not run: N > {LARGEST_FOR_PEERS}"
+    if batch.n > contender.their_largest:
+        return f"not run: N > {contender.their_largest}"
     return ""
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.speed mining",
-        description=DESCRIPTION,
-        epilog=EPILOG,
+def parser(
+    word: str, description: str, epilog: str, quick: str, full: str
+) -> argparse.ArgumentParser:
+    """The options of a program that times contenders on batches.
+
+    Args:
+        word: its name.
+        description: what it does.
+        epilog: what comes out, and examples.
+        quick: batches with ``--quick``.
+        full: batches without.
+    """
+    options = argparse.ArgumentParser(
+        prog=f"python -m benchmarks.speed {word}",
+        description=description,
+        epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = parser.add_argument
-    add("--quick", action="store_true", help=f"three batches ({QUICK}), under two minutes")
-    add("--grid", metavar="PxKxD,…", help=f"default: {FULL}")
+    add = options.add_argument
+    add("--quick", action="store_true", help=f"few batches ({quick}), under two minutes")
+    add("--grid", metavar="PxKxD,…", help=f"default: {full}")
     add("--threads", type=int, help="default: torch's own choice")
-    add_device(parser)
+    add_device(options)
     add("--out", type=Path, default=Path("runs/speed"), metavar="DIR", help="default: runs/speed")
-    return parser
+    return options

@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.speed import mining
 from benchmarks.speed.__main__ import main
-from benchmarks.speed.contenders import CONTENDERS
+from benchmarks.speed.contenders import CONTENDERS, LOSSES
 from benchmarks.speed.mining import Batch, measure
 from benchmarks.speed.timing import peak_extra_mib, side_by_side
 
@@ -36,6 +36,14 @@ def test_a_small_grid_makes_table_and_picture(
         assert faster["eager"] == pytest.approx(ms["pml"] / ms["eager"])
     assert (tmp_path / "speed.png").stat().st_size > 10_000
     assert "open-metric-learning" in capsys.readouterr().out
+
+
+def test_losses_are_timed_forward_and_backward_beside_theirs(tmp_path: Path) -> None:
+    assert main(["losses", "--grid", "4x3x8", "--quick", "--out", str(tmp_path)]) == 0
+    table = pd.read_csv(tmp_path / "losses.csv").set_index(["method", "who"])
+    assert len(table.xs("eager", level="who")) == len(LOSSES)
+    assert len(table.xs("pml", level="who")) == sum(each.theirs is not None for each in LOSSES)
+    assert (table["median_ms"] > 0).all()
 
 
 def test_a_peer_too_large_is_named_with_the_arithmetic() -> None:
@@ -67,7 +75,7 @@ def test_heads_are_timed_on_the_device_named(tmp_path: Path) -> None:
     assert len(table) == 9
 
 
-@pytest.mark.parametrize("word", ["mining", "classifiers"])
+@pytest.mark.parametrize("word", ["mining", "losses", "classifiers"])
 def test_a_device_that_is_not_there_is_said(word: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main([word, "--device", "cuda:99"])
