@@ -20,6 +20,7 @@ from metricface.classifiers import (
     ModifiedSoftmax,
     NormFace,
     Softmax,
+    SubCenterArcFace,
 )
 from metricface.distances import Cosine, Distance, Euclidean, SquaredEuclidean
 from metricface.losses import (
@@ -142,4 +143,6 @@ CLASSIFIERS: dict[str, Callable[..., Classifier]] = {
     "GB-CosFace": GBCosFace,
     "COCO": COCO,
     "COCO, batch centroids": partial(COCO, centroids="batch"),
+    "sub-center ArcFace": SubCenterArcFace,
+    "sub-center ArcFace, two, easy": partial(SubCenterArcFace, sub_centers=2, easy_margin=True),
 }

@@ -13,6 +13,7 @@ from metricface.classifiers.large_margin import ASoftmax, LSoftmax
 from metricface.classifiers.multiple_angle import psi
 from metricface.classifiers.normface import NormFace
 from metricface.classifiers.softmax import ModifiedSoftmax, Softmax
+from metricface.classifiers.sub_center import Cleaned, SubCenterArcFace
 from metricface.classifiers.target_and_rest import target_and_rest
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Annealing",
     "ArcFace",
     "Classifier",
+    "Cleaned",
     "CombinedMargin",
     "CosFace",
     "GBCosFace",
@@ -29,6 +31,7 @@ __all__ = [
     "ModifiedSoftmax",
     "NormFace",
     "Softmax",
+    "SubCenterArcFace",
     "arcface_target",
     "class_numbers",
     "combined_target",

@@ -30,7 +30,8 @@ def target_and_rest(
 
     Args:
         queries: ``[B, D]``, float32 or float64, already scaled.
-        weight: class weights ``[C, D]`` of the same dtype.
+        weight: class weights ``[C, D]`` of the same dtype; or ``[C, K, D]``, of which each query
+            is compared with that of the K which gives the largest logit, the first of several.
         classes: int64 ``[B]`` from 0 to C − 1.
         unit_weight: divide each logit by the length of its class weight; a zero weight gives 0.
 
@@ -47,11 +48,13 @@ def target_and_rest(
     if low == torch.float32 and torch.is_autocast_enabled(device):
         low = torch.get_autocast_dtype(device)
     length = None
+    each = 1 if weight.ndim == 2 else weight.shape[1]
+    weight = weight.flatten(0, -2)
     if unit_weight:
         weight, length = _dividable(weight)
     with torch.autocast(device, enabled=False):
         result: tuple[Tensor, Tensor] = _TargetAndRest.apply(  # type: ignore[no-untyped-call]
-            queries, weight, length, classes, low
+            queries, weight, length, classes, low, each
         )
     return result
 
@@ -67,12 +70,16 @@ class _TargetAndRest(torch.autograd.Function):
         length: Tensor | None,
         classes: Tensor,
         low: torch.dtype,
+        each: int,
     ) -> tuple[Tensor, Tensor]:
         factor = None if length is None else 1 / length
         weight_low = weight.to(low)
         logits = (queries.to(low) @ weight_low.T).to(queries.dtype)
         if factor is not None:
             logits.mul_(factor)
+        if each > 1:
+            nearest = _hide_all_but_nearest_(logits, each)
+            classes = classes * each + nearest.gather(1, classes[:, None]).squeeze(1)
         column = classes[:, None]
         target = logits.gather(1, column).squeeze(1)
         logits.scatter_(1, column, -torch.inf)
@@ -104,7 +111,15 @@ class _TargetAndRest(torch.autograd.Function):
                 grad_weight.index_add_(0, classes, of_target * queries)
                 if factor is not None:
                     _remove_radial_(grad_weight, weight, factor)
-        return grad_queries, grad_weight, None, None, None
+        return grad_queries, grad_weight, None, None, None, None
+
+
+def _hide_all_but_nearest_(logits: Tensor, each: int) -> Tensor:
+    """Make −inf all logits of a class but the largest; which that is, ``[B, C]``."""
+    groups = logits.view(len(logits), logits.shape[1] // each, each)
+    largest, nearest = groups.max(2, keepdim=True)
+    groups.fill_(-torch.inf).scatter_(2, nearest, largest)
+    return nearest.squeeze(2)
 
 
 def _remove_radial_(gradient: Tensor, weight: Tensor, factor: Tensor) -> None:

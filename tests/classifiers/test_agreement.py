@@ -18,11 +18,15 @@ from metricface.classifiers import (
     CosFace,
     LSoftmax,
     NormFace,
+    SubCenterArcFace,
 )
 from metricface.miners import SemiHardMiner
 from metricface.samplers import PKSampler
+from tests.classifiers.weights import set_weight
 from tests.layouts import draw_rows
 
+# Theirs multiplies a numpy number with a tensor.
+pytestmark = pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning")
 C, D = 6, 5
 X, LABELS = draw_rows(12, D, 0), torch.arange(12) % C
 OURS: dict[str, Callable[[], Classifier]] = {
@@ -31,6 +35,7 @@ OURS: dict[str, Callable[[], Classifier]] = {
     "NormFace, scale = 1/temperature": lambda: NormFace(C, D, scale=20.0),
     "L-Softmax without annealing": lambda: LSoftmax(C, D, annealing=None),
     "A-Softmax without annealing": lambda: ASoftmax(C, D, annealing=None),
+    "sub-center ArcFace, m in degrees": lambda: SubCenterArcFace(C, D),
 }
 THEIRS: dict[str, Callable[[], Any]] = {
     "CosFace": lambda: pml.CosFaceLoss(C, D),
@@ -38,31 +43,69 @@ THEIRS: dict[str, Callable[[], Any]] = {
     "NormFace, scale = 1/temperature": lambda: pml.NormalizedSoftmaxLoss(C, D, temperature=0.05),
     "L-Softmax without annealing": lambda: pml.LargeMarginSoftmaxLoss(C, D),
     "A-Softmax without annealing": lambda: pml.SphereFaceLoss(C, D),
+    "sub-center ArcFace, m in degrees": lambda: pml.SubCenterArcFaceLoss(
+        num_classes=C, embedding_size=D, margin=math.degrees(0.5)
+    ),
 }
 
 
-# Theirs multiplies a numpy number with a tensor.
-@pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning")
+def share(ours: Classifier, theirs: Any) -> None:
+    """Give theirs our class weights."""
+    with torch.no_grad():
+        theirs.W.copy_(ours.weight.flatten(0, -2).T)
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_losses_and_gradients_are_theirs(name: str) -> None:
     ours, theirs = OURS[name]().double(), THEIRS[name]().double()
-    with torch.no_grad():
-        theirs.W.copy_(ours.weight.T)
+    share(ours, theirs)
     one, other = X.clone().requires_grad_(), X.clone().requires_grad_()
     mine, their = ours(one, LABELS), theirs(other, LABELS)
     torch.testing.assert_close(mine, their)
-    torch.testing.assert_close(torch.autograd.grad(mine, one), torch.autograd.grad(their, other))
+    to_x, to_weight = torch.autograd.grad(mine, (one, ours.weight))
+    their_to_x, their_to_weight = torch.autograd.grad(their, (other, theirs.W))
+    torch.testing.assert_close(to_x, their_to_x)
+    torch.testing.assert_close(to_weight.flatten(0, -2), their_to_weight.T)
 
 
-def test_their_arcface_at_cosine_one_has_no_finite_gradient_and_ours_has() -> None:
-    weight = torch.eye(D)
-    x, labels = weight.clone().requires_grad_(), torch.arange(D)
-    ours, theirs = ArcFace(D, D, margin=0.5), pml.ArcFaceLoss(D, D)
-    with torch.no_grad():
-        ours.weight.copy_(weight)
-        theirs.W.copy_(weight.T)
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (ArcFace(D, D), pml.ArcFaceLoss(D, D)),
+        (
+            SubCenterArcFace(D, D, sub_centers=2),
+            pml.SubCenterArcFaceLoss(num_classes=D, embedding_size=D, sub_centers=2),
+        ),
+    ],
+    ids=["ArcFace", "sub-center ArcFace"],
+)
+def test_their_arcface_at_cosine_one_has_no_finite_gradient_and_ours_has(
+    ours: Classifier, theirs: Any
+) -> None:
+    x, labels = torch.eye(D).requires_grad_(), torch.arange(D)
+    set_weight(ours, torch.eye(D))
+    share(ours, theirs)
     assert not torch.autograd.grad(theirs(x, labels), x)[0].isfinite().all()
     assert torch.autograd.grad(ours(x, labels), x)[0].isfinite().all()
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_an_empty_batch_is_nothing_where_theirs_is_no_number(name: str) -> None:
+    x, labels = torch.empty(0, D), torch.empty(0, dtype=torch.int64)
+    assert OURS[name]()(x, labels) == 0
+    assert THEIRS[name]()(x, labels).isnan()
+
+
+def test_cleaning_finds_their_outliers_and_dominant_centers() -> None:
+    ours = SubCenterArcFace(C, D)
+    theirs = pml.SubCenterArcFaceLoss(num_classes=C, embedding_size=D)
+    share(ours, theirs)
+    x, labels = draw_rows(60, D, 1).float(), torch.arange(60) % C
+    head, keep = ours.cleaned(x, labels)
+    outliers, centers = theirs.get_outliers(x, labels, threshold=75)
+    assert 0 < len(outliers) < 60
+    assert (~keep).nonzero().flatten().tolist() == sorted(outliers.tolist())
+    torch.testing.assert_close(head.weight.detach(), centers.T)
 
 
 def test_their_losses_take_our_miners_and_samplers() -> None:

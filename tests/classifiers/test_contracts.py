@@ -13,6 +13,7 @@ from torch import Tensor
 from metricface.classifiers import Classifier
 from metricface.embeddings import set_finite_check
 from tests.cases import CLASSIFIERS
+from tests.classifiers.weights import set_weight
 from tests.layouts import draw_rows
 
 Make = Callable[..., Classifier]
@@ -31,9 +32,7 @@ def gradients(classifier: Classifier, x: Tensor, labels: Tensor) -> list[Tensor]
 def test_gradients_are_finite_at_every_corner(make: Make, dtype: torch.dtype) -> None:
     """Cosines of exactly ±1 and 0, zero embeddings, a zero class weight, enormous embeddings."""
     classifier = make(5, 4, reduction="none").to(dtype)
-    with torch.no_grad():
-        classifier.weight[:4] = torch.eye(4, dtype=dtype) * 3
-        classifier.weight[4] = 0
+    set_weight(classifier, torch.cat([torch.eye(4) * 3, torch.zeros(1, 4)]))
     x = torch.cat([torch.eye(4), -torch.eye(4), torch.zeros(2, 4), 1e6 * torch.eye(4)])
     labels = torch.tensor([0, 1, 2, 3, 0, 1, 2, 3, 0, 4, 0, 1, 3, 2])
     x = x.to(dtype).requires_grad_()
@@ -47,8 +46,7 @@ def test_gradients_are_finite_at_every_corner(make: Make, dtype: torch.dtype) ->
 def test_gradients_are_bounded_next_to_the_poles(make: Make, shift: float) -> None:
     """Where 1 − cos² rounds to little or nothing, the pull on an embedding stays as it is."""
     classifier = make(4, 4, reduction="sum")
-    with torch.no_grad():
-        classifier.weight.copy_(torch.eye(4))
+    set_weight(classifier, torch.eye(4))
     for sign in (1.0, -1.0):
         x = (sign * torch.eye(4) + shift * torch.ones(4, 4)).requires_grad_()
         for gradient in gradients(classifier, x, torch.arange(4)):

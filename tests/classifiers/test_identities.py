@@ -21,7 +21,9 @@ from metricface.classifiers import (
     ModifiedSoftmax,
     NormFace,
     Softmax,
+    SubCenterArcFace,
 )
+from tests.classifiers.weights import set_weight
 from tests.layouts import draw_rows
 
 C, D = 7, 5
@@ -44,16 +46,17 @@ SAME: dict[str, tuple[Classifier, Classifier]] = {
         CosFace(C, D, margin=0.34, scale=40.0),
     ),
     "COCO = NormFace": (COCO(C, D, scale=20.0), NormFace(C, D, scale=20.0)),
+    "one sub-center = ArcFace": (SubCenterArcFace(C, D, sub_centers=1), ArcFace(C, D)),
 }
 
 
 def loss_and_gradients(classifier: Classifier, weight: Tensor) -> list[Tensor]:
     classifier = classifier.double()
-    with torch.no_grad():
-        classifier.weight.copy_(weight)
+    set_weight(classifier, weight)
     x = draw_rows(20, D, 1).requires_grad_()
     loss = classifier(x, torch.arange(20) % C)
-    return [loss, *torch.autograd.grad(loss, (x, classifier.weight))]
+    to_x, to_weight = torch.autograd.grad(loss, (x, classifier.weight))
+    return [loss, to_x, to_weight.reshape(-1, D)]
 
 
 @pytest.mark.parametrize(("one", "other"), SAME.values(), ids=SAME)
@@ -74,7 +77,17 @@ def test_combined_multiplies_the_angle_as_a_softmax_does_up_to_pi_over_m(
     torch.testing.assert_close(ours, theirs)
 
 
-@pytest.mark.parametrize("kind", [ModifiedSoftmax, NormFace, CosFace, ArcFace, ASoftmax, COCO])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        ModifiedSoftmax,
+        NormFace,
+        CosFace,
+        ArcFace,
+        ASoftmax,
+        COCO,
+    ],
+)
 def test_the_length_of_class_weights_does_not_matter(kind: Any) -> None:
     weight = draw_rows(C, D, 2)
     longer = weight * torch.linspace(0.1, 9, C, dtype=torch.float64)[:, None]
@@ -88,7 +101,18 @@ def test_the_length_of_class_weights_does_not_matter(kind: Any) -> None:
         torch.testing.assert_close(radial, torch.zeros_like(radial), rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("kind", [NormFace, CosFace, ArcFace, GBCosFace, COCO, CombinedMargin])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        NormFace,
+        CosFace,
+        ArcFace,
+        GBCosFace,
+        COCO,
+        CombinedMargin,
+        SubCenterArcFace,
+    ],
+)
 def test_the_length_of_embeddings_does_not_matter(kind: Any) -> None:
     classifier = kind(C, D).double().eval()
     x, labels = draw_rows(9, D, 0), torch.arange(9) % C

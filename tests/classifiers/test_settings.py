@@ -20,6 +20,7 @@ from metricface.classifiers import (
     GBCosFace,
     LSoftmax,
     NormFace,
+    SubCenterArcFace,
     max_margin,
     min_loss,
     min_scale,
@@ -105,6 +106,8 @@ BAD: list[tuple[Callable[[], Any], str]] = [
     (lambda: CombinedMargin(10, 4, m1=0.0), "m1 must be above 0 and finite, got 0.0"),
     (lambda: CombinedMargin(10, 4, m2=2.0), "radians, got 2.0"),
     (lambda: CombinedMargin(10, 4, m3=2.0), "got 2.0"),
+    (lambda: SubCenterArcFace(10, 4, sub_centers=0), "sub_centers must be at least 1, got 0"),
+    (lambda: SubCenterArcFace(10, 4, margin=28.6), "between 0 and π/2 radians, got 28.6"),
     (lambda: LSoftmax(10, 4, margin=0), "margin must be at least 1, got 0"),
     (lambda: Annealing(gamma=-0.1), "gamma must be 0 or above and finite, got -0.1"),
 ]
@@ -140,7 +143,17 @@ def test_a_boundary_has_two_ends(given: Any, says: str) -> None:
         GBCosFace(10, 4, boundary_range=given)
 
 
-@pytest.mark.parametrize("kind", [ArcFace, CosFace, NormFace, GBCosFace, CombinedMargin])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        ArcFace,
+        CosFace,
+        NormFace,
+        GBCosFace,
+        CombinedMargin,
+        SubCenterArcFace,
+    ],
+)
 def test_a_head_on_cosines_needs_a_scale(kind: Callable[..., Any]) -> None:
     """None would leave embeddings their length, which is another loss."""
     with pytest.raises(TypeError, match="scale must be a number, got None"):

@@ -10,6 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from metricface.classifiers import ArcFace, target_and_rest
 from tests.layouts import draw_rows
+from tests.oracles import classifiers as oracle
 
 LABELS = torch.tensor([0, 4, 4, 2])
 
@@ -60,6 +61,33 @@ def test_a_second_backward_pass_gives_the_same() -> None:
     twice = torch.autograd.grad(loss, (x, weight))
     for first, second in zip(once, twice, strict=True):
         assert torch.equal(first, second)
+
+
+def test_of_several_weights_of_a_class_the_nearest_counts() -> None:
+    x, weight = draw_rows(6, 5, 0), draw_rows(12, 5, 1).view(4, 3, 5)
+    labels = torch.tensor([0, 3, 3, 1, 2, 0])
+    target, rest = target_and_rest(x, weight, labels)
+    for i, row in enumerate(x.tolist()):
+        centres = oracle.nearest_centres(row, weight.numpy())
+        logits = [oracle.length(row) * oracle.cosine(row, centre) for centre in centres.tolist()]
+        own = logits.pop(int(labels[i]))
+        assert float(target[i]) == pytest.approx(own, rel=1e-12)
+        assert float(rest[i]) == pytest.approx(oracle.log_sum_exp(logits), rel=1e-12)
+
+
+def test_gradients_reach_the_nearest_of_several_weights_only() -> None:
+    x, weight = draw_rows(6, 5, 0).requires_grad_(), draw_rows(12, 5, 1).view(4, 3, 5)
+    weight.requires_grad_()
+    labels = torch.tensor([0, 3, 3, 1, 2, 0])
+    assert torch.autograd.gradcheck(lambda x, w: target_and_rest(x, w, labels), (x, weight))
+    one = x[:1].detach()
+    target, rest = target_and_rest(one, weight, labels[:1])
+    (gradient,) = torch.autograd.grad(target + rest, weight)
+    unit = weight.detach() / weight.detach().norm(dim=2, keepdim=True)
+    nearest = (unit @ one[0]).argmax(1)
+    touched = gradient.abs().sum(2) > 0
+    assert touched.sum(1).tolist() == [1] * 4
+    assert touched.int().argmax(1).tolist() == nearest.tolist()
 
 
 class NewStorages(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -124,3 +124,23 @@ def batch_centroids(x: Matrix, labels: Sequence[int]) -> tuple[Matrix, list[int]
         unit = [[v / (length(row) or 1.0) for v in row] for row in rows]
         means.append([sum(column) / len(unit) for column in zip(*unit, strict=True)])
     return np.array(means), [present.index(y) for y in labels]
+
+
+def nearest_centres(row: Sequence[float], weight: npt.NDArray[np.float64]) -> Matrix:
+    """Of ``[C, K, D]``, the centre of each class with the largest cosine."""
+    return np.array([max(own, key=lambda c: cosine(row, c)) for own in weight.tolist()])
+
+
+def sub_center_terms(
+    x: Matrix,
+    weight: npt.NDArray[np.float64],
+    labels: Sequence[int],
+    target: Target,
+    *,
+    scale: float = 64.0,
+) -> list[float]:
+    out = []
+    for row, y in zip(x, labels, strict=True):
+        centres = nearest_centres(row.tolist(), weight)
+        out += terms(row[None], centres, [y], target, scale=scale, unit_weight=True)
+    return out
