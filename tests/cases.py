@@ -19,6 +19,8 @@ from metricface.classifiers import (
     LSoftmax,
     ModifiedSoftmax,
     NormFace,
+    ProxyAnchor,
+    ProxyNCA,
     Softmax,
     SubCenterArcFace,
 )
@@ -143,6 +145,9 @@ CLASSIFIERS: dict[str, Callable[..., Classifier]] = {
     "GB-CosFace": GBCosFace,
     "COCO": COCO,
     "COCO, batch centroids": partial(COCO, centroids="batch"),
+    "Proxy-NCA++": ProxyNCA,
+    "Proxy-NCA": partial(ProxyNCA, temperature=1.0, own_proxy=False),
+    "Proxy-Anchor": ProxyAnchor,
     "sub-center ArcFace": SubCenterArcFace,
     "sub-center ArcFace, two, easy": partial(SubCenterArcFace, sub_centers=2, easy_margin=True),
 }

@@ -12,6 +12,8 @@ from metricface.classifiers.gb_cosface import GBCosFace
 from metricface.classifiers.large_margin import ASoftmax, LSoftmax
 from metricface.classifiers.multiple_angle import psi
 from metricface.classifiers.normface import NormFace
+from metricface.classifiers.proxy_anchor import ProxyAnchor
+from metricface.classifiers.proxy_nca import ProxyNCA
 from metricface.classifiers.softmax import ModifiedSoftmax, Softmax
 from metricface.classifiers.sub_center import Cleaned, SubCenterArcFace
 from metricface.classifiers.target_and_rest import target_and_rest
@@ -30,6 +32,8 @@ __all__ = [
     "LSoftmax",
     "ModifiedSoftmax",
     "NormFace",
+    "ProxyAnchor",
+    "ProxyNCA",
     "Softmax",
     "SubCenterArcFace",
     "arcface_target",

@@ -52,6 +52,8 @@ FREE_WEIGHTS = ("softmax", "softmax, no bias", "L-Softmax")
 #: Those whose loss of each row is more than a changed cosine of one centre.
 OWN_TERMS: dict[str, Callable[..., list[float]]] = {
     "GB-CosFace": lambda x, weight, labels: oracle.global_boundary(x, weight, labels, None)[0],
+    "Proxy-NCA++": partial(oracle.proxy_nca, temperature=1 / 9, own_proxy=True),
+    "Proxy-NCA": partial(oracle.proxy_nca, temperature=1.0, own_proxy=False),
     "sub-center ArcFace": partial(oracle.sub_center_terms, target=partial(oracle.arcface, m=0.5)),
     "sub-center ArcFace, two, easy": partial(
         oracle.sub_center_terms, target=partial(oracle.arcface_easy, m=0.5)

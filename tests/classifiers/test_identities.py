@@ -20,6 +20,8 @@ from metricface.classifiers import (
     LSoftmax,
     ModifiedSoftmax,
     NormFace,
+    ProxyAnchor,
+    ProxyNCA,
     Softmax,
     SubCenterArcFace,
 )
@@ -46,6 +48,7 @@ SAME: dict[str, tuple[Classifier, Classifier]] = {
         CosFace(C, D, margin=0.34, scale=40.0),
     ),
     "COCO = NormFace": (COCO(C, D, scale=20.0), NormFace(C, D, scale=20.0)),
+    "Proxy-NCA++ = NormFace": (ProxyNCA(C, D), NormFace(C, D, scale=18.0)),
     "one sub-center = ArcFace": (SubCenterArcFace(C, D, sub_centers=1), ArcFace(C, D)),
 }
 
@@ -86,6 +89,8 @@ def test_combined_multiplies_the_angle_as_a_softmax_does_up_to_pi_over_m(
         ArcFace,
         ASoftmax,
         COCO,
+        ProxyNCA,
+        ProxyAnchor,
     ],
 )
 def test_the_length_of_class_weights_does_not_matter(kind: Any) -> None:
@@ -110,6 +115,8 @@ def test_the_length_of_class_weights_does_not_matter(kind: Any) -> None:
         GBCosFace,
         COCO,
         CombinedMargin,
+        ProxyNCA,
+        ProxyAnchor,
         SubCenterArcFace,
     ],
 )

@@ -144,3 +144,38 @@ def sub_center_terms(
         centres = nearest_centres(row.tolist(), weight)
         out += terms(row[None], centres, [y], target, scale=scale, unit_weight=True)
     return out
+
+
+def squared_distances(row: Sequence[float], weight: Matrix) -> list[float]:
+    """Between vectors of length one."""
+    unit = [v / length(row) for v in row]
+    out = []
+    for centre in weight.tolist():
+        other = [v / length(centre) for v in centre]
+        out.append(sum((u - v) ** 2 for u, v in zip(unit, other, strict=True)))
+    return out
+
+
+def proxy_nca(
+    x: Matrix, weight: Matrix, labels: Sequence[int], temperature: float, *, own_proxy: bool
+) -> list[float]:
+    out = []
+    for row, y in zip(x.tolist(), labels, strict=True):
+        logits = [-d / temperature for d in squared_distances(row, weight)]
+        others = [v for j, v in enumerate(logits) if own_proxy or j != y]
+        out.append(log_sum_exp(others) - logits[y])
+    return out
+
+
+def proxy_anchor(
+    x: Matrix, weight: Matrix, labels: Sequence[int], *, scale: float = 32.0, margin: float = 0.1
+) -> float:
+    """Proxy by proxy, as printed."""
+    pull = push = 0.0
+    for j, proxy in enumerate(weight.tolist()):
+        cosines = [(y, cosine(row, proxy)) for row, y in zip(x.tolist(), labels, strict=True)]
+        positive = [-scale * (c - margin) for y, c in cosines if y == j]
+        negative = [scale * (c + margin) for y, c in cosines if y != j]
+        pull += log_sum_exp([0.0, *positive])
+        push += log_sum_exp([0.0, *negative])
+    return pull / max(len(set(labels)), 1) + push / len(weight)
