@@ -9,6 +9,7 @@ from torch import nn
 
 from metricface.classifiers import (
     COCO,
+    AdaFace,
     AMSoftmax,
     ArcFace,
     ASoftmax,
@@ -150,4 +151,6 @@ CLASSIFIERS: dict[str, Callable[..., Classifier]] = {
     "Proxy-Anchor": ProxyAnchor,
     "sub-center ArcFace": SubCenterArcFace,
     "sub-center ArcFace, two, easy": partial(SubCenterArcFace, sub_centers=2, easy_margin=True),
+    "AdaFace": AdaFace,
+    "AdaFace, quick": partial(AdaFace, alpha=1.0),
 }

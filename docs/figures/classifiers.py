@@ -17,6 +17,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 from metricface.classifiers import (
+    AdaFace,
     Annealing,
     ArcFace,
     ASoftmax,
@@ -89,8 +90,20 @@ def planes() -> Figure:
     return figure
 
 
+class AdaFaceAt(AdaFace):
+    """As it is for embeddings of one quality."""
+
+    def __init__(self, quality: float) -> None:
+        super().__init__(1000, 64)
+        self.quality = quality
+
+    def target_logit(self, theta: Tensor) -> Tensor:
+        """The curve that is drawn."""
+        return self.target(torch.cos(theta), self.quality)
+
+
 def curves() -> Figure:
-    """The target logits of all heads on one pair of axes."""
+    """The target logits of the heads on one pair of axes."""
     whole = Annealing(base=5, gamma=0, power=1, minimum=5)
     heads: dict[str, Classifier] = {
         "softmax, NormFace": NormFace(1000, 64),
@@ -102,6 +115,8 @@ def curves() -> Figure:
         "combined 1, 0.3, 0.2": CombinedMargin(1000, 64, 1, 0.3, 0.2),
         "combined 0.9, 0.4, 0.15": CombinedMargin(1000, 64, 0.9, 0.4, 0.15),
         "GB-CosFace, m = 0.16": GBCosFace(1000, 64),
+        "AdaFace, q = −1": AdaFaceAt(-1.0),
+        "AdaFace, q = 1": AdaFaceAt(1.0),
     }
     figure, ax = plt.subplots(figsize=(8, 4.4), layout="constrained")
     target_logit_curves(heads, ax=ax).set_ylim(-3.2, 1.05)

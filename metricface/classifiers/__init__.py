@@ -1,5 +1,6 @@
 """Classifiers whose weights are class centres, with and without margins."""
 
+from metricface.classifiers.adaface import AdaFace
 from metricface.classifiers.annealing import Annealing
 from metricface.classifiers.arcface import ArcFace, arcface_target
 from metricface.classifiers.bounds import max_margin, min_loss, min_scale
@@ -22,6 +23,7 @@ __all__ = [
     "COCO",
     "AMSoftmax",
     "ASoftmax",
+    "AdaFace",
     "Annealing",
     "ArcFace",
     "Classifier",

@@ -66,6 +66,10 @@ class Classifier(nn.Module):
         """What takes the place of ``cos θ`` for the sample's own class; itself without a margin."""
         return cosine
 
+    def row_target(self, cosine: Tensor, x: Tensor) -> Tensor:
+        """:meth:`target` for the rows of one batch, ``[B]``; a member may look at them, ``x``."""
+        return self.target(cosine)
+
     def target_logit(self, theta: Tensor) -> Tensor:
         """The target logit at an angle, without its length: what the papers draw.
 
@@ -102,7 +106,7 @@ class Classifier(nn.Module):
             self.queries(x), weight, classes, unit_weight=self.unit_weight
         )
         length = self.lengths(x, classes)
-        return self.reduced(softplus(rest - length * self.target(target / length)))
+        return self.reduced(softplus(rest - length * self.row_target(target / length, x)))
 
     def logits(self, embeddings: Tensor) -> Tensor:
         """The logits of all classes, without a margin: what to classify by.

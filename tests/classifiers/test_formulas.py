@@ -58,6 +58,8 @@ OWN_TERMS: dict[str, Callable[..., list[float]]] = {
     "sub-center ArcFace, two, easy": partial(
         oracle.sub_center_terms, target=partial(oracle.arcface_easy, m=0.5)
     ),
+    "AdaFace": lambda x, weight, labels: oracle.adaptive(x, weight, labels)[0],
+    "AdaFace, quick": lambda x, weight, labels: oracle.adaptive(x, weight, labels, alpha=1.0)[0],
 }
 every_classifier = pytest.mark.parametrize("name", CLASSIFIERS)
 
@@ -95,8 +97,12 @@ def test_loss_agrees_with_loops_over_angles(name: str, data: st.DataObject) -> N
     assert found.tolist() == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
-# The boundary of GB-CosFace carries no gradient, which differences cannot know; see its own test.
-@pytest.mark.parametrize("name", [name for name in CLASSIFIERS if name != "GB-CosFace"])
+#: The boundary of the one, the length in the others carry no gradient, which differences cannot
+#: know; see their own tests.
+STOPPED = ("GB-CosFace", "AdaFace", "AdaFace, quick")
+
+
+@pytest.mark.parametrize("name", [name for name in CLASSIFIERS if name not in STOPPED])
 def test_gradcheck_in_double(name: str) -> None:
     classifier = CLASSIFIERS[name](5, 4, reduction="none").double().eval()
     x, labels = draw_rows(6, 4, 3).requires_grad_(), torch.tensor([0, 1, 2, 3, 4, 4])

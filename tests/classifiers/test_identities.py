@@ -10,6 +10,7 @@ from torch import Tensor
 
 from metricface.classifiers import (
     COCO,
+    AdaFace,
     AMSoftmax,
     ArcFace,
     ASoftmax,
@@ -50,6 +51,7 @@ SAME: dict[str, tuple[Classifier, Classifier]] = {
     "COCO = NormFace": (COCO(C, D, scale=20.0), NormFace(C, D, scale=20.0)),
     "Proxy-NCA++ = NormFace": (ProxyNCA(C, D), NormFace(C, D, scale=18.0)),
     "one sub-center = ArcFace": (SubCenterArcFace(C, D, sub_centers=1), ArcFace(C, D)),
+    "AdaFace h=0 = CosFace": (AdaFace(C, D, h=0), CosFace(C, D, margin=0.4)),
 }
 
 
@@ -91,6 +93,7 @@ def test_combined_multiplies_the_angle_as_a_softmax_does_up_to_pi_over_m(
         COCO,
         ProxyNCA,
         ProxyAnchor,
+        AdaFace,
     ],
 )
 def test_the_length_of_class_weights_does_not_matter(kind: Any) -> None:

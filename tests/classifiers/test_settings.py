@@ -12,6 +12,7 @@ import torch
 
 from metricface.classifiers import (
     COCO,
+    AdaFace,
     Annealing,
     ArcFace,
     ASoftmax,
@@ -113,6 +114,9 @@ BAD: list[tuple[Callable[[], Any], str]] = [
     (lambda: ProxyAnchor(10, 4, margin=1.5), "margin must be between 0 and 1, got 1.5"),
     (lambda: SubCenterArcFace(10, 4, sub_centers=0), "sub_centers must be at least 1, got 0"),
     (lambda: SubCenterArcFace(10, 4, margin=28.6), "between 0 and π/2 radians, got 28.6"),
+    (lambda: AdaFace(10, 4, margin=28.6), "between 0 and π/2 radians, got 28.6"),
+    (lambda: AdaFace(10, 4, h=-1), "h must be 0 or above and finite, got -1"),
+    (lambda: AdaFace(10, 4, alpha=2), "alpha must be between 0 and 1, got 2"),
     (lambda: LSoftmax(10, 4, margin=0), "margin must be at least 1, got 0"),
     (lambda: Annealing(gamma=-0.1), "gamma must be 0 or above and finite, got -0.1"),
 ]
@@ -158,6 +162,7 @@ def test_a_boundary_has_two_ends(given: Any, says: str) -> None:
         CombinedMargin,
         ProxyAnchor,
         SubCenterArcFace,
+        AdaFace,
     ],
 )
 def test_a_head_on_cosines_needs_a_scale(kind: Callable[..., Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -179,3 +180,34 @@ def proxy_anchor(
         pull += log_sum_exp([0.0, *positive])
         push += log_sum_exp([0.0, *negative])
     return pull / max(len(set(labels)), 1) + push / len(weight)
+
+
+def adaface(theta: float, quality: float, m: float = 0.4) -> float:
+    turned = min(max(theta - m * quality, 0.0), math.pi)
+    return math.cos(turned) - (m + m * quality)
+
+
+def adaptive(
+    x: Matrix,
+    weight: Matrix,
+    labels: Sequence[int],
+    mean: float = 20.0,
+    std: float = 100.0,
+    *,
+    alpha: float = 0.01,
+    scale: float = 64.0,
+) -> tuple[list[float], float, float]:
+    """AdaFace in training: the loss of each row, and the running statistics it was taken with."""
+    norms = [min(max(length(row), 0.001), 100.0) for row in x.tolist()]
+    if norms:
+        of_batch = sum(norms) / len(norms)
+        mean = alpha * of_batch + (1 - alpha) * mean
+        if len(norms) > 1:
+            spread = sum((v - of_batch) ** 2 for v in norms) / (len(norms) - 1)
+            std = alpha * math.sqrt(spread) + (1 - alpha) * std
+    out = []
+    for row, y, norm in zip(x, labels, norms, strict=True):
+        quality = min(max(0.333 * (norm - mean) / (std + 0.001), -1.0), 1.0)
+        asked = partial(adaface, quality=quality)
+        out += terms(row[None], weight, [y], asked, scale=scale, unit_weight=True)
+    return out, mean, std
