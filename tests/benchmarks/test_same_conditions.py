@@ -72,7 +72,11 @@ def test_settings_are_tried_in_one_order_and_the_default_first() -> None:
 
 
 def test_the_same_rule_is_tried_in_the_same_settings_whosever_it_is() -> None:
-    for mine, theirs in (("semi-hard", "pml-semi-hard"), ("contrastive-linear", "pml-contrastive")):
+    for mine, theirs in (
+        ("semi-hard", "pml-semi-hard"),
+        ("contrastive-linear", "pml-contrastive"),
+        ("proxy-anchor", "pml-proxy-anchor"),
+    ):
         assert METHODS[mine].candidates(9) == METHODS[theirs].candidates(9)
 
 

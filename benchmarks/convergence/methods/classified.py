@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks.convergence.methods.method import SCALES, Method, Setup, Values, trained_on
+from benchmarks.convergence.methods.method import (
+    PROXY_LEARNING_RATES,
+    SCALES,
+    Method,
+    Setup,
+    Values,
+    trained_on,
+)
 from metricface import classifiers
 from metricface.classifiers import Classifier
 from metricface.losses import CenterLoss
@@ -83,6 +90,37 @@ CLASSIFIED = [
         "coco",
         "congenerous cosine with the paper's scale",
         lambda c, d, v: classifiers.COCO(c, d),
+    ),
+    _head(
+        "proxy-nca",
+        "Proxy-NCA++: cosine softmax with scale 2/T",
+        lambda c, d, v: classifiers.ProxyNCA(c, d, temperature=v["temperature"]),
+        temperature=(1 / 9, 1 / 4, 1 / 16),
+        loss_lr=PROXY_LEARNING_RATES,
+    ),
+    _head(
+        "proxy-anchor",
+        "each proxy against the whole batch, scale 32",
+        lambda c, d, v: classifiers.ProxyAnchor(c, d, margin=v["margin"]),
+        margin=(0.1, 0.2),
+        loss_lr=PROXY_LEARNING_RATES,
+    ),
+    _head(
+        "sub-center-arcface",
+        "additive angular margin to the nearest of three centres",
+        lambda c, d, v: classifiers.SubCenterArcFace(c, d, scale=v["scale"], margin=v["margin"]),
+        scale=SCALES,
+        margin=(0.5, 0.3),
+    ),
+    _head(
+        "adaface",
+        "margin by the length of the embedding, after its running mean",
+        lambda c, d, v: classifiers.AdaFace(
+            c, d, scale=v["scale"], margin=v["margin"], alpha=v["alpha"]
+        ),
+        scale=SCALES,
+        margin=(0.4, 0.25),
+        alpha=(0.01, 1.0),
     ),
     Method(
         "softmax-center",

@@ -8,6 +8,7 @@ from typing import Any
 from benchmarks.convergence.methods.method import (
     CONTRASTIVE_MARGINS,
     HINGE_MARGINS,
+    PROXY_LEARNING_RATES,
     SCALES,
     Method,
     Miner,
@@ -81,7 +82,7 @@ PEERS = [
         "ProxyAnchorLoss",
         lambda setup, v: pml.proxy_anchor(setup.classes, setup.dim, v["margin"]),
         margin=(0.1, 0.2),
-        loss_lr=(1e-1, 1e-2),
+        loss_lr=PROXY_LEARNING_RATES,
     ),
     _peer(
         "cosface",
