@@ -16,7 +16,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from metricface.classifiers import ArcFace
+from metricface.classifiers import AdaFace, ArcFace, ProxyAnchor, SubCenterArcFace
 from metricface.losses import CenterLoss, ContrastiveLoss, MarginLoss, TripletLoss
 from metricface.memory import CrossBatchMemory
 from metricface.miners import DistanceWeightedMiner, RandomMiner, SemiHardMiner
@@ -61,6 +61,9 @@ MORE_LOSSES: dict[str, Callable[[], nn.Module]] = {
     "draws inside": lambda: MarginLoss(miner=DistanceWeightedMiner()),
     **OTHER_LOSSES,
     "ArcFace": lambda: ArcFace(4, DIM),
+    "sub-center ArcFace": lambda: SubCenterArcFace(4, DIM),
+    "AdaFace": lambda: AdaFace(4, DIM, alpha=0.5),
+    "Proxy-Anchor": lambda: ProxyAnchor(4, DIM),
     "theirs": pml_losses.ContrastiveLoss,
     "theirs, whole batch": pml_losses.MultiSimilarityLoss,
 }
