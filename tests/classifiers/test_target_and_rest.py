@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from metricface.classifiers import ArcFace, target_and_rest
+from metricface.classifiers import ArcFace, Classifier, SubCenterArcFace, target_and_rest
 from tests.layouts import draw_rows
 from tests.oracles import classifiers as oracle
 
@@ -107,9 +107,13 @@ class NewStorages(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return result
 
 
-def test_only_one_array_of_batch_times_classes_is_made() -> None:
-    classifier = ArcFace(1009, 16)
+@pytest.mark.parametrize(
+    ("classifier", "weights"), [(ArcFace(1009, 16), 1009), (SubCenterArcFace(1009, 16), 3 * 1009)]
+)
+def test_only_one_array_of_batch_times_weights_is_made(
+    classifier: Classifier, weights: int
+) -> None:
     x = draw_rows(8, 16, 0).float().requires_grad_()
-    with NewStorages(8 * 1009) as storages:
+    with NewStorages(8 * weights) as storages:
         classifier(x, torch.arange(8)).backward()
     assert len(storages.made) == 1
