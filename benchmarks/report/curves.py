@@ -36,6 +36,7 @@ PEER_PREFIX = "pml-"
 TWINS = {
     "pml-contrastive": "contrastive-linear",
     "pml-distance-weighted": "distance-weighted-margin",
+    "pml-multi-similarity": "multi-similarity-loss",
 }
 
 Counted = Literal["step", "seconds"]

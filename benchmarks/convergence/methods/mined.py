@@ -18,6 +18,7 @@ from benchmarks.convergence.methods.method import (
 from metricface import losses, miners
 from metricface.distances import Distance, Euclidean, SquaredEuclidean
 
+TEMPERATURES = (0.1, 0.05, 0.2)
 BOUNDARY = {"beta": (1.2, 0.9, 1.0), "loss_lr": (1e-2, 1e-3)}
 
 MINERS: dict[str, tuple[str, Callable[[Distance, float, int], Miner]]] = {
@@ -118,6 +119,16 @@ def _margin(miner: str) -> Method:
 
 MINED = [kind(miner) for kind in (_triplet, _soft, _contrastive, _margin) for miner in MINERS]
 
+
+def _whole(
+    name: str, rule: str, make: Callable[..., nn.Module], **space: tuple[float, ...]
+) -> Method:
+    def ask(setup: Setup, values: Values) -> tuple[nn.Module, None]:
+        return make(**{key: values[key] for key in space if key != "loss_lr"}), None
+
+    return Method(name, "pair", f"all pairs of the batch; {rule}", trained_on(ask), space)
+
+
 WHOLE_BATCH = [
     Method(
         "all-triplets",
@@ -153,5 +164,42 @@ WHOLE_BATCH = [
         "all pairs of the batch; margin loss 0.2 with a learnt boundary",
         trained_on(lambda setup, values: (losses.MarginLoss(0.2, values["beta"]), None)),
         BOUNDARY,
+    ),
+    _whole("supcon", "supervised contrastive loss", losses.SupConLoss, temperature=TEMPERATURES),
+    _whole(
+        "info-nce",
+        "each positive against all negatives",
+        losses.InfoNCELoss,
+        temperature=TEMPERATURES,
+    ),
+    _whole(
+        "sigmoid-pairs",
+        "a learnt logistic function of each pair",
+        losses.SigmoidPairLoss,
+        bias=(-10.0, -5.0, -2.0),
+        loss_lr=(1e-2, 1e-3),
+    ),
+    _whole("circle", "circle loss", losses.CircleLoss, margin=(0.4, 0.25), scale=(80.0, 256.0)),
+    _whole(
+        "lifted-structure",
+        "lifted structure, generalised",
+        losses.LiftedStructureLoss,
+        margin=(1.0, 0.5),
+    ),
+    _whole("nca", "neighbourhood components", losses.NCALoss, scale=(1.0, 5.0, 10.0, 20.0)),
+    _whole(
+        "smooth-ap", "smooth average precision", losses.SmoothAPLoss, temperature=(0.01, 0.03, 0.1)
+    ),
+    Method(
+        "multi-similarity-loss",
+        "pair",
+        "pairs harder than the anchor's easiest, epsilon 0.1; multi-similarity loss",
+        trained_on(
+            lambda setup, values: (
+                losses.MultiSimilarityLoss(base=values["base"]),
+                miners.MultiSimilarityMiner(0.1),
+            )
+        ),
+        {"base": (0.5, 0.3, 0.7)},
     ),
 ]
