@@ -57,7 +57,7 @@ class Rows:
     ) -> None:
         self._source = _checked_source(embeddings, name)
         self._order: Tensor | None = None
-        self._distance, self._name = check_distance(distance), name
+        self.distance, self._name = check_distance(distance), name
         nothing = self.raw(slice(0, 0))
         self.device, self.dim = nothing.device, nothing.shape[1]
         self._own_dtype = torch.promote_types(nothing.dtype, torch.float32)
@@ -99,7 +99,7 @@ class Rows:
         Args:
             where: a slice, or row numbers (int64, not negative).
         """
-        return self._distance.rows(self.raw(where), self.dtype)
+        return self.distance.rows(self.raw(where), self.dtype)
 
     def raw(self, where: slice | Tensor) -> Tensor:
         """Some rows as they are, ``[b, D]``; a memory-mapped array is read in the order stored.
@@ -116,6 +116,11 @@ class Rows:
         # torch takes native, contiguous, writable arrays only; a memory map is none of these.
         native = picked.dtype.newbyteorder("=")
         return torch.from_numpy(np.array(picked, dtype=native, order="C"))
+
+    def facts(self) -> dict[str, object]:
+        """What tells these rows, as they are compared, from any others; by its name in an error."""
+        form = f"{self.dim} columns of {self.dtype} on {self.device.type}, {self.distance}"
+        return {self._name: self.keys, f"the {self._name} as": form}
 
     def in_order(self, order: Tensor) -> Rows:
         """The same rows under other numbers: row i is ``order[i]`` of these.
@@ -159,7 +164,7 @@ class Rows:
                     f"{part.start + bad} of {len(self)}"
                 )
             lifted = rows.to(self._own_dtype)
-            if not self._distance.normalize:
+            if not self.distance.normalize:
                 check_lengths(lifted, self._name, first_row=part.start)
             keys.append(row_keys(lifted.double()))  # one key for a row in either precision
         return torch.cat(keys) if keys else torch.empty(0, dtype=torch.int64)

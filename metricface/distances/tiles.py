@@ -42,6 +42,34 @@ def width_for(k: int) -> int:
     return max(WIDTH, 4 * k)
 
 
+def in_whole_tiles(most: int, device: torch.device) -> tuple[int, int]:
+    """How many queries to walk through together, and where such a walk may be cut.
+
+    Cut at multiples of the step, it is made of the very tiles of the whole: each is multiplied in
+    the same shape and so rounded alike, whoever does it.
+
+    Args:
+        most: queries together, at least 1.
+        device: on which they are.
+
+    Returns:
+        The number of queries, whole steps of it where it is more than one; and the step.
+
+    Example:
+        >>> cpu = torch.device("cpu")
+        >>> in_whole_tiles(3000, cpu), in_whole_tiles(10, cpu)
+        ((2048, 1024), (10, 10))
+    """
+    step = min(_height(WIDTH, device), most)
+    return most - most % step, step
+
+
+def _height(width: int, device: torch.device) -> int:
+    """Queries of a tile of so many references: a power of two, so that any divides the largest."""
+    area = _AREA if device.type == "cpu" else _AREA_ELSEWHERE
+    return 1 << (max(1, area // max(width, WIDTH)).bit_length() - 1)
+
+
 def squared_tiles(
     query: Tensor,
     references: Rows,
@@ -76,13 +104,12 @@ def squared_tiles(
     exact = query.ndim == 3
     sign = -1 if negated else 1
     left = query if exact else _beside_norms(query, turned=True) * sign
-    area = _AREA if left.device.type == "cpu" else _AREA_ELSEWHERE
     memory = left.new_empty(0)  # all tiles share it: fresh memory for each takes a seventh longer
     for numbers in (part for part in parts if len(part)):
         reference = references[numbers]
         right = reference if exact else _beside_norms(reference, turned=False).T
         columns = numbers.to(left.device)
-        height = max(1, area // max(len(numbers), WIDTH))
+        height = _height(len(numbers), left.device)
         for start in range(0, len(left), height):
             rows = slice(start, min(start + height, len(left)))
             if exact:
