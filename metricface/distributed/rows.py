@@ -56,7 +56,7 @@ class WithGradient(torch.autograd.Function):
         """The gradient of a rank's own rows ``[n, D]`` and of the parameters, from all ranks."""
         lifted = rows.to(working_dtype(rows))
         own = _own_sum(lifted, ctx.counts, ctx.rank).to(rows.device, rows.dtype)
-        means = [_total(each).div_(len(ctx.counts)).to(each.device) for each in parameters]
+        means = [total(each).div_(len(ctx.counts)).to(each.device) for each in parameters]
         return own, None, None, None, *means
 
 
@@ -67,7 +67,7 @@ def _own_sum(every: Tensor, counts: Sequence[int], rank: int) -> Tensor:
     if not every.numel():
         return every[first : first + counts[rank]]
     if not can_reduce_scatter(device):
-        return _total(every)[first : first + counts[rank]]
+        return total(every)[first : first + counts[rank]]
     parts = every.new_zeros(len(counts), max(counts), every.shape[1], device=device)
     for part, rows in zip(parts, torch.split(every, list(counts)), strict=True):
         part[: len(rows)] = rows
@@ -76,8 +76,8 @@ def _own_sum(every: Tensor, counts: Sequence[int], rank: int) -> Tensor:
     return own[: counts[rank]]
 
 
-def _total(own: Tensor) -> Tensor:
-    """The sum over ranks."""
-    total = own.to(travels_on(own), copy=True, memory_format=torch.contiguous_format)
-    dist.all_reduce(total)
-    return total
+def total(own: Tensor) -> Tensor:
+    """The sum over ranks, on the device on which it travelled."""
+    every = own.to(travels_on(own), copy=True, memory_format=torch.contiguous_format)
+    dist.all_reduce(every)
+    return every
