@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from metricface.distances import Distance
 from metricface.distances.threshold import threshold_gain
+from metricface.distributed.together import Together
 from metricface.evaluation.given import DISTANCE
 from metricface.evaluation.labelled_pairs import LabelledPairs
 from metricface.given import above_zero, as_count
@@ -83,6 +85,7 @@ def class_distances(
     upper: float | None = None,
     distance: Distance = DISTANCE,
     block: int = 1024,
+    across_ranks: bool = False,
 ) -> ClassDistances:
     """Histogram every distance within and between identities; each unordered pair counts once.
 
@@ -108,13 +111,16 @@ def class_distances(
         upper: last edge of the bins, above 0; from the data if None.
         distance: what is measured.
         block: side of the tiles in which the distances are computed.
+        across_ranks: all ranks of the process group call this with the same arguments, each
+            meets its share of the tiles, and all get the same answer.
 
     Returns:
         Counts, moments and what follows from them.
 
     Raises:
         ValueError: bins, upper or block out of range, a distance beyond ``upper``, bad embeddings
-            or label count, no pair of one identity or none of two.
+            or label count, no pair of one identity or none of two. Across ranks whatever is
+            wrong on one of them, on all.
         TypeError: embeddings that are not floating.
 
     Example:
@@ -126,30 +132,31 @@ def class_distances(
     Reference:
         d′: Daugman, "The importance of being random", Pattern Recognition 2003, section 3.
     """
-    bins = as_count("bins", bins, 0)
-    if not 1 <= bins <= 1_000_000:
-        raise ValueError(f"bins must be from 1 to 1,000,000, got {bins}")
-    upper = None if upper is None else above_zero("upper", upper)
-    pairs = LabelledPairs(embeddings, labels, distance=distance, block=block)
-    genuine = pairs.genuine()
-    bound = pairs.bound()
-    last = upper or (bound if bound > _TINY else 1.0)
-    edges = np.linspace(0.0, last, bins + 1)
-    histogram = _Histogram(edges, genuine, complete=last >= bound)
-    intra = histogram.count(genuine)
-    inter = torch.zeros_like(intra)
-    moments = _Moments(shift=float(genuine.double().mean()))
-    for tile in pairs.impostors():
-        values = tile.pick(tile.distances)
-        inter += histogram.count(values)
-        moments.add(values)
-    return _summary(
-        edges,
-        intra.cpu().numpy(),
-        inter.cpu().numpy(),
-        _Moments.of(genuine),
-        moments,
-    )
+    with Together(across_ranks) as together:
+        bins = as_count("bins", bins, 0)
+        if not 1 <= bins <= 1_000_000:
+            raise ValueError(f"bins must be from 1 to 1,000,000, got {bins}")
+        upper = None if upper is None else above_zero("upper", upper)
+        pairs = LabelledPairs(embeddings, labels, distance=distance, block=block, together=together)
+        genuine, bound = pairs.genuine(), pairs.bound()
+        last = upper or (bound if bound > _TINY else 1.0)
+        edges = np.linspace(0.0, last, bins + 1)
+        together.agree({"edges of the bins": edges, "distances of genuine pairs": genuine})
+        histogram = _Histogram(edges, genuine, complete=last >= bound)
+        intra = histogram.count(genuine)
+        inter = torch.zeros_like(intra)
+        moments = _Moments(shift=float(genuine.double().mean()))
+        for tile in pairs.impostors():
+            values = tile.pick(tile.distances)
+            inter += histogram.count(values)
+            moments.add(values)
+        return _summary(
+            edges,
+            intra.cpu().numpy(),
+            together.sum(inter).cpu().numpy(),
+            _Moments.of(genuine),
+            moments.of_all(together),
+        )
 
 
 class _Histogram:
@@ -186,13 +193,15 @@ class _Histogram:
 
 
 class _Moments:
-    """Mean and standard deviation of values that come in parts, about a shift near the mean."""
+    """Mean and standard deviation of values that come in parts, about a shift near the mean.
+
+    The sums of the parts are added up as fractions: exactly, in whatever order they come.
+    """
 
     def __init__(self, shift: float) -> None:
         self._shift = shift
         self._count = 0
-        self._sum = 0.0
-        self._squares = 0.0
+        self._sum = self._squares = Fraction(0)
 
     @classmethod
     def of(cls, values: Tensor) -> _Moments:
@@ -203,16 +212,25 @@ class _Moments:
     def add(self, values: Tensor) -> None:
         shifted = values.to(torch.float64, copy=True).sub_(self._shift)
         self._count += len(values)
-        self._sum += float(shifted.sum())
-        self._squares += float(shifted.dot(shifted))
+        self._sum += Fraction(float(shifted.sum()))
+        self._squares += Fraction(float(shifted.dot(shifted)))
+
+    def of_all(self, together: Together) -> _Moments:
+        """Of the values of all ranks, which have the same shift."""
+        every = _Moments(self._shift)
+        for count, total, squares in together.each((self._count, self._sum, self._squares)):
+            every._count += count
+            every._sum += total
+            every._squares += squares
+        return every
 
     @property
     def mean(self) -> float:
-        return self._shift + self._sum / self._count
+        return self._shift + float(self._sum / self._count)
 
     @property
     def variance(self) -> float:
-        return max(self._squares / self._count - (self._sum / self._count) ** 2, 0.0)
+        return max(float(self._squares / self._count - (self._sum / self._count) ** 2), 0.0)
 
 
 def _summary(

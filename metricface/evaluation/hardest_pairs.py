@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from metricface.distances import Distance
+from metricface.distributed.together import Together
 from metricface.evaluation.given import DISTANCE
 from metricface.evaluation.labelled_pairs import LabelledPairs, PairTile
 from metricface.given import as_count
@@ -38,6 +39,7 @@ def hardest_pairs(
     count: int = 8,
     distance: Distance = DISTANCE,
     block: int = 1024,
+    across_ranks: bool = False,
 ) -> HardestPairs:
     """Find the impostor pairs of least and the genuine pairs of greatest distance.
 
@@ -51,13 +53,15 @@ def hardest_pairs(
         count: how many of each, at least 1; fewer where there are fewer.
         distance: what is measured.
         block: side of the tiles.
+        across_ranks: all ranks of the process group call this with the same arguments, each
+            meets its share of the tiles, and all get the same answer.
 
     Returns:
         Row numbers, the smaller first, and distances.
 
     Raises:
         ValueError: count or block out of range, bad embeddings or label count, no pair of one
-            identity or none of two.
+            identity or none of two. Across ranks whatever is wrong on one of them, on all.
         TypeError: embeddings that are not floating.
 
     Example:
@@ -65,9 +69,12 @@ def hardest_pairs(
         >>> hardest_pairs(x, ["anna", "anna", "ben"], count=1).impostors
         array([[1, 2]])
     """
-    count = as_count("count", count)
-    pairs = LabelledPairs(embeddings, labels, distance=distance, block=block)
-    impostors, near = _extreme(pairs.impostors(), count, 1)
+    with Together(across_ranks) as together:
+        count = as_count("count", count)
+        together.agree({"count": count})
+        pairs = LabelledPairs(embeddings, labels, distance=distance, block=block, together=together)
+        places, values = _extreme(pairs.impostors(), count, 1)
+        impostors, near = _first(together.cat(places), together.cat(values), count, block)
     genuine, far = _extreme(pairs.genuine_tiles(), count, -1)
     return HardestPairs(
         impostors=np.sort(pairs.order[impostors].numpy(), axis=1),
@@ -75,6 +82,13 @@ def hardest_pairs(
         genuine=np.sort(pairs.order[genuine].numpy(), axis=1),
         genuine_distances=far.numpy(),
     )
+
+
+def _first(places: Tensor, values: Tensor, count: int, block: int) -> tuple[Tensor, Tensor]:
+    """The least of all ranks; of equal ones those of the tile that one process meets first."""
+    row, column = (places // block).T
+    order = torch.from_numpy(np.lexsort((column, row, values))[:count])
+    return places[order], values[order]
 
 
 def _extreme(tiles: Iterable[PairTile], count: int, sign: int) -> tuple[Tensor, Tensor]:

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from metricface.distributed.together import ALONE, Together
 from metricface.evaluation.operating_points import Counts, OperatingPoints, ThresholdGrid
 
-Impostors: TypeAlias = "Callable[[], Iterable[tuple[Tensor, Tensor]]]"
-"""Gives, each time anew, distances and folds of all impostor pairs, in any number of parts."""
+
+class Impostors(NamedTuple):
+    """Distances and folds of all impostor pairs, in any number of parts, as often as wanted."""
+
+    parts: Callable[[], Iterable[tuple[Tensor, Tensor]]]
+    like: Tensor
+    """Of the dtype and device of the distances."""
+    together: Together = ALONE
+    """The ranks of which each has some of the parts."""
+
 
 _BINS = 1 << 12
 
@@ -38,15 +47,15 @@ def held_out_accepts(points: OperatingPoints, allowed: Counts, impostors: Impost
         >>> genuine, fold = torch.tensor([0.0, 0.0]), torch.tensor([0, 1])
         >>> met = [(torch.tensor([1.0, 2.0, 1.5, 2.5]), torch.tensor([0, 0, 1, 1]))]
         >>> points = OperatingPoints.count(genuine, fold, met, 2, upper=2.5)
-        >>> held_out_accepts(points, np.array([[1, 1]]), lambda: met)  # below 2.5, below 2.0
+        >>> impostors = Impostors(lambda: met, like=genuine)
+        >>> held_out_accepts(points, np.array([[1, 1]]), impostors)  # below 2.5, below 2.0
         array([[2, 1]])
     """
     search = _Search(points, allowed)
     if search.open.any():
-        like = next(iter(impostors()))[0]
-        search.begin(points.grid, like)
+        search.begin(points.grid, impostors.like)
         while search.open.any():
-            search.narrow(impostors, points.grid, like)
+            search.narrow(impostors, points.grid)
     accepted: Counts = search.accepted.reshape(allowed.shape)
     return accepted
 
@@ -69,13 +78,13 @@ class _Search:
         self._low = _first_keys(grid, self._cell, like) - 1
         self._high = _first_keys(grid, self._cell + 1, like)
 
-    def narrow(self, impostors: Impostors, grid: ThresholdGrid, like: Tensor) -> None:
+    def narrow(self, impostors: Impostors, grid: ThresholdGrid) -> None:
         """Of each that is not settled, go to the step in which it lies."""
         ends = np.stack([self._low[self.open], self._high[self.open]])
         ends, which = np.unique(ends, axis=1, return_inverse=True)
         widths = (ends[1] - ends[0] - 1).tolist()
         shifts = [max(0, (n - 1).bit_length() - _BINS.bit_length() + 1) for n in widths]
-        counts = _counted(impostors, grid, ends, shifts, self._folds, like)
+        counts = _counted(impostors, grid, ends, shifts, self._folds)
         for n, of in zip(np.flatnonzero(self.open), which.ravel(), strict=True):
             step, held = self._enter(int(n), counts[of])
             self._low[n] += step << shifts[of]
@@ -93,19 +102,15 @@ class _Search:
 
 
 def _counted(
-    impostors: Impostors,
-    grid: ThresholdGrid,
-    ends: Counts,
-    shifts: list[int],
-    folds: int,
-    like: Tensor,
+    impostors: Impostors, grid: ThresholdGrid, ends: Counts, shifts: list[int], folds: int
 ) -> Counts:
     """Impostors of each fold in the steps within some bounds ``[2, I]``, ``[I, folds, _BINS]``."""
+    like = impostors.like
     low, high = torch.from_numpy(np.ascontiguousarray(ends)).to(like.device)
     shift = torch.tensor(shifts, device=like.device)
     close = grid.between(_number(low, like.dtype), _number(high, like.dtype))
     counts = torch.zeros(len(low) * folds * _BINS, dtype=torch.int64, device=like.device)
-    for values, fold in impostors():
+    for values, fold in impostors.parts():
         some = close[grid.cell(values)].nonzero().flatten()
         key = _keys(values[some])
         of = (torch.searchsorted(low, key) - 1).clamp_(min=0)
@@ -113,7 +118,7 @@ def _counted(
         key, of, some = key[inside], of[inside], some[inside]
         place = (of * folds + fold[some]) * _BINS + ((key - low[of] - 1) >> shift[of])
         counts.scatter_add_(0, place, torch.ones_like(place))
-    return counts.view(-1, folds, _BINS).cpu().numpy()
+    return impostors.together.sum(counts).view(-1, folds, _BINS).cpu().numpy()
 
 
 def _first_keys(grid: ThresholdGrid, cells: Counts, like: Tensor) -> Counts:

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from metricface.distances import Distance
 from metricface.distances.rows import Rows
-from metricface.distances.tiles import WIDTH, squared_tiles
+from metricface.distances.tiles import WIDTH, in_whole_tiles, squared_tiles
+from metricface.distributed.together import Together
 from metricface.evaluation.given import DISTANCE, checked_ranks, checked_rates
 from metricface.evaluation.operating_points import allowed_impostors
 from metricface.types import Embeddings, Labels, label_array, numbered
@@ -52,6 +53,7 @@ def identification(
     distractors: Embeddings | None = None,
     false_alarms: Sequence[float] = (),
     distance: Distance = DISTANCE,
+    across_ranks: bool = False,
 ) -> Identification:
     """Rank-k, CMC and the open-set rate of probes searched in a gallery.
 
@@ -78,12 +80,15 @@ def identification(
         distractors: floating ``[S, D]``, or None.
         false_alarms: false-alarm rates of the open-set form, each in (0, 1].
         distance: what is ranked; smaller is closer.
+        across_ranks: all ranks of the process group call this with the same arguments, each
+            searches for its share of the probes, and all get the same answer.
 
     Returns:
         The figures and the curve.
 
     Raises:
         ValueError: shapes or counts that do not fit, NaN embeddings, no mated probe, ranges.
+            Across ranks whatever is wrong on one of them, on all.
         TypeError: embeddings that are not floating, labels of two kinds.
 
     Example:
@@ -96,31 +101,40 @@ def identification(
         Kemelmacher-Shlizerman et al., "The MegaFace Benchmark" (2016), section 3; open set:
         Phillips, Grother, Micheals, "Evaluation Methods in Face Recognition" (2011), section 21.2.
     """
-    ranks = checked_ranks(ranks, "ranks")
-    false_alarms = checked_rates(false_alarms, "false_alarms")
-    enrolled = Rows(gallery, distance, name="gallery")
-    x = Rows(probes, distance, beside=enrolled, name="probes")
-    person, own = _people(gallery_labels, len(enrolled), probe_labels, len(x))
-    mated = own >= 0
-    if not mated.any():
-        raise ValueError(f"none of the {len(own)} probes is of anybody in the gallery")
-    strangers, crowd = 0, None
-    if distractors is not None:
-        unknown = Rows(distractors, distance, beside=enrolled, name="distractors")
-        strangers, crowd = len(unknown), _Crowd(unknown, torch.arange(len(unknown)))
-    known = _Crowd(enrolled, person)
-    parts = torch.split(torch.arange(len(x)), max(1, _BYTES_AT_ONCE // (8 * x.dim)))
-    found = [_ranked(x[some], own[some].to(x.device), known, crowd) for some in parts]
-    rank, squared = (torch.cat(column).cpu() for column in zip(*found, strict=True))
-    nearest = distance.from_squared(squared).double()
-    return _figures(
-        rank[mated].numpy(),
-        nearest[mated].numpy(),
-        nearest[~mated].numpy(),
-        int(person.max()) + 1 + strangers,
-        ranks,
-        false_alarms,
-    )
+    with Together(across_ranks) as together:
+        ranks = checked_ranks(ranks, "ranks")
+        false_alarms = checked_rates(false_alarms, "false_alarms")
+        enrolled = Rows(gallery, distance, name="gallery")
+        x = Rows(probes, distance, beside=enrolled, name="probes")
+        person, own = _people(gallery_labels, len(enrolled), probe_labels, len(x))
+        mated = own >= 0
+        if not mated.any():
+            raise ValueError(f"none of the {len(own)} probes is of anybody in the gallery")
+        held = {"gallery_labels": person, "probe_labels": own, "rates": (ranks, false_alarms)}
+        strangers, crowd = 0, None
+        if distractors is not None:
+            unknown = Rows(distractors, distance, beside=enrolled, name="distractors")
+            strangers, crowd = len(unknown), _Crowd(unknown, torch.arange(len(unknown)))
+            held.update(unknown.facts())
+        together.agree({"distractors": strangers, **enrolled.facts(), **x.facts(), **held})
+        known = _Crowd(enrolled, person)
+        at_once, step = in_whole_tiles(max(1, _BYTES_AT_ONCE // (8 * x.dim)), x.device)
+        share = torch.arange(len(x))[together.stretch(len(x), step)]
+        found = [
+            _ranked(x[some], own[some].to(x.device), known, crowd)
+            for some in torch.split(share, at_once)
+        ]
+        columns = (torch.cat(column) for column in zip(*found, strict=True))
+        rank, squared = (together.cat(column).cpu() for column in columns)
+        nearest = distance.from_squared(squared).double()
+        return _figures(
+            rank[mated].numpy(),
+            nearest[mated].numpy(),
+            nearest[~mated].numpy(),
+            int(person.max()) + 1 + strangers,
+            ranks,
+            false_alarms,
+        )
 
 
 def _people(

@@ -11,6 +11,7 @@ from torch import Tensor
 from metricface.distances import Distance
 from metricface.distances.rows import Rows
 from metricface.distances.tiles import squared_tiles
+from metricface.distributed.together import ALONE, Together
 from metricface.given import as_count
 from metricface.types import Embeddings, Labels, numbered
 
@@ -49,9 +50,12 @@ class LabelledPairs:
         labels: one identity per row.
         distance: what is measured; smaller is closer.
         block: side of a tile; memory is O(block²) beside the embeddings.
+        together: the ranks that share the impostors among them; each meets the genuine pairs,
+            which are few.
 
     Raises:
-        ValueError: bad embeddings or label count; no genuine or no impostor pair; block below 1.
+        ValueError: bad embeddings or label count; no genuine or no impostor pair; block below 1;
+            ranks that hold different sets.
 
     Example:
         >>> from metricface.distances import SquaredEuclidean
@@ -63,11 +67,18 @@ class LabelledPairs:
     """
 
     def __init__(
-        self, embeddings: Embeddings, labels: Labels, *, distance: Distance, block: int
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        *,
+        distance: Distance,
+        block: int,
+        together: Together = ALONE,
     ) -> None:
         block = as_count("block", block)
         x = Rows(embeddings, distance)
         codes = torch.from_numpy(numbered(labels, count=len(x)).numbers)
+        together.agree({**x.facts(), "labels": codes, "block": block})
         order = torch.argsort(codes, stable=True)
         count = torch.bincount(codes)
         self.genuine_count = int((count * (count - 1) // 2).sum())
@@ -84,6 +95,8 @@ class LabelledPairs:
         first = count.cumsum(0)[self._codes]
         right = len(x) - first
         self._ordinal = right.cumsum(0) - right - first
+        #: The ranks that share the impostors.
+        self.together = together
         self._distance, self._block = distance, block
 
     def __len__(self) -> int:
@@ -121,7 +134,7 @@ class LabelledPairs:
             yield tile._replace(mask=same.to(tile.distances.device))
 
     def impostors(self) -> Iterator[PairTile]:
-        """Distances of all pairs of two identities, tile by tile."""
+        """Distances of all pairs of two identities, tile by tile; of this rank's share of them."""
         for tile in self._tiles(touching=False):
             if not self._touch(tile.rows, tile.columns):
                 yield tile
@@ -155,6 +168,8 @@ class LabelledPairs:
             beyond = slices[number:]
             if touching:
                 beyond = [columns for columns in beyond if self._touch(rows, columns)]
+            else:
+                beyond = beyond[self.together.turns(number)]
             parts = (torch.arange(columns.start, columns.stop) for columns in beyond)
             for tile in squared_tiles(self._rows[rows], self._rows, parts):
                 first, last = tile.columns[[0, -1]].tolist()

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from metricface.distances.threshold import threshold_gain
+from metricface.distributed.together import ALONE, Together
 
 _CELLS, _TINY = 1 << 15, 1e-30
 
@@ -66,6 +67,7 @@ class OperatingPoints:
         folds: int,
         *,
         upper: float,
+        together: Together = ALONE,
     ) -> OperatingPoints:
         """Count what each threshold accepts.
 
@@ -75,6 +77,7 @@ class OperatingPoints:
             impostors: distances and folds of the impostor pairs, in any number of parts.
             folds: number of folds.
             upper: about the largest distance there is; no result depends on it.
+            together: the ranks that have the other impostors, and the same of everything else.
 
         Returns:
             The counts; memory is O(folds × (G + cells) + the largest part).
@@ -102,7 +105,7 @@ class OperatingPoints:
             at = distances[after.clamp(max=len(distances) - 1)] == values
             slot = fold * slots + 2 * after + at
             entered.view(-1).scatter_add_(0, slot, torch.ones_like(slot))
-        cells = cells.view(folds, -1)
+        cells, entered = together.sum(cells).view(folds, -1), together.sum(entered)
         entered.index_add_(1, 2 * before, cells * ~occupied)
         upto = entered.cumsum(1).cpu().numpy()
         none = np.zeros((folds, 1), dtype=np.int64)

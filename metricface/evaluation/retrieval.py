@@ -12,7 +12,8 @@ from torch import Tensor
 
 from metricface.distances import Distance
 from metricface.distances.rows import Rows
-from metricface.distances.tiles import Nearest, Tile, squared_tiles, width_for
+from metricface.distances.tiles import Nearest, Tile, in_whole_tiles, squared_tiles, width_for
+from metricface.distributed.together import Together
 from metricface.evaluation.given import DISTANCE, checked_ranks
 from metricface.identities import MatchBlock, Matches
 from metricface.types import Embeddings, Labels, ragged
@@ -46,6 +47,7 @@ def retrieval(
     ids: Labels | None = None,
     gallery_ids: Labels | None = None,
     distance: Distance = DISTANCE,
+    across_ranks: bool = False,
 ) -> Retrieval:
     """Recall@k, R-precision and MAP@R of queries against a gallery.
 
@@ -74,13 +76,16 @@ def retrieval(
             None: without a gallery each row is its own sample, with one nothing is left out.
         gallery_ids: which sample each gallery row is; with ``gallery``, both ids or neither.
         distance: what is ranked; smaller is closer.
+        across_ranks: all ranks of the process group call this with the same arguments, each
+            searches for its share of the queries, and all get the same answer.
 
     Returns:
         The figures, over the queries that have a match.
 
     Raises:
         ValueError: shapes or counts that do not fit, NaN embeddings, arguments that are given
-            without their counterpart, no query with a match.
+            without their counterpart, no query with a match. Across ranks whatever is wrong on one
+            of them, on all.
         TypeError: embeddings that are not floating, labels of two kinds.
 
     Example:
@@ -91,31 +96,47 @@ def retrieval(
     Reference:
         Musgrave, Belongie, Lim: A Metric Learning Reality Check (2020), section 3.2.
     """
-    ks = checked_ranks(ks, "ks")
-    if gallery is None and (gallery_labels is not None or gallery_ids is not None):
-        raise ValueError("gallery_labels and gallery_ids need a gallery")
-    if gallery is not None and gallery_labels is None and np.ndim(labels) != 2:
-        raise ValueError("gallery needs gallery_labels (or a boolean match matrix as labels)")
-    if gallery is None:
-        queries = references = Rows(embeddings, distance)
-    else:
-        references = Rows(gallery, distance, name="gallery")
-        queries = Rows(embeddings, distance, beside=references)
-    matches = Matches.of(
-        queries,
-        labels,
-        None if gallery is None else references,
-        gallery_labels,
-        ids=ids,
-        ref_ids=gallery_ids,
-    )
-    most = max(queries.dim, matches.max_positives(), *ks)
-    at_once = max(1, _BYTES_AT_ONCE // (8 * most))
+    with Together(across_ranks) as together:
+        ks = checked_ranks(ks, "ks")
+        if gallery is None and (gallery_labels is not None or gallery_ids is not None):
+            raise ValueError("gallery_labels and gallery_ids need a gallery")
+        if gallery is not None and gallery_labels is None and np.ndim(labels) != 2:
+            raise ValueError("gallery needs gallery_labels (or a boolean match matrix as labels)")
+        if gallery is None:
+            queries = references = Rows(embeddings, distance)
+        else:
+            references = Rows(gallery, distance, name="gallery")
+            queries = Rows(embeddings, distance, beside=references)
+        matches = Matches.of(
+            queries,
+            labels,
+            None if gallery is None else references,
+            gallery_labels,
+            ids=ids,
+            ref_ids=gallery_ids,
+        )
+        given = {"gallery_labels": gallery_labels, "ids": ids, "gallery_ids": gallery_ids, "ks": ks}
+        together.agree({"labels": labels, **given, **references.facts(), **queries.facts()})
+        scores = _share(queries, references, matches, ks, together)
+        return _mean(together.cat(scores), ks, len(queries))
+
+
+def _share(
+    queries: Rows, references: Rows, matches: Matches, ks: Sequence[int], together: Together
+) -> Tensor:
+    """The scores of this rank's queries that have a match, ``[n, 2 + len(ks)]``."""
+    most = max(1, _BYTES_AT_ONCE // (8 * max(queries.dim, matches.max_positives(), *ks)))
+    at_once, step = in_whole_tiles(most, queries.device)
+    own = together.stretch(len(queries), step)
     scores = [torch.empty(0, 2 + len(ks), dtype=torch.float64)]
-    for start in range(0, len(queries), at_once):
-        some = matches.block(start, start + at_once)
-        scores.append(_scores(queries, references, some, ks))
-    return _mean(torch.cat(scores), ks, len(queries))
+    for start in range(own.start - own.start % at_once, own.stop, at_once):
+        # What is sought depends on the whole of a block, of which the rank may have a part.
+        whole = matches.block(start, start + at_once)
+        width = max(int(whole.positive_count().max()), 1)
+        first, last = max(start, own.start), min(start + at_once, own.stop)
+        some = whole if last - first == whole.shape[0] else matches.block(first, last)
+        scores.append(_scores(queries, references, some, ks, width))
+    return torch.cat(scores)
 
 
 class _Genuine:
@@ -125,9 +146,8 @@ class _Genuine:
     ways of rounding.
     """
 
-    def __init__(self, matches: MatchBlock, like: Tensor) -> None:
+    def __init__(self, matches: MatchBlock, width: int, like: Tensor) -> None:
         self.count = matches.positive_count()
-        width = max(int(self.count.max()), 1)
         self._squared = like.new_full((matches.shape[0], width), torch.inf)
         self._positives = _Entries(matches.anchor, matches.positive, matches.shape[0])
         self._hidden = _Entries(matches.row, matches.column, matches.shape[0])
@@ -163,16 +183,18 @@ class _Entries:
         return inside + first, row, column[inside]
 
 
-def _scores(queries: Rows, references: Rows, matches: MatchBlock, ks: Sequence[int]) -> Tensor:
-    """R-precision, MAP@R and Recall@k of the queries of a block that have a match.
+def _scores(
+    queries: Rows, references: Rows, matches: MatchBlock, ks: Sequence[int], width: int
+) -> Tensor:
+    """R-precision, MAP@R and Recall@k of the queries of a block that have a match, at most width.
 
     Ranks come from counting: the i-th nearest match stands behind i − 1 matches and every
     impostor that is not farther.
     """
     start, (rows, among) = matches.start, matches.shape
     query = queries[start : start + rows]
-    genuine = _Genuine(matches, like=query)
-    count, width = genuine.count, max(int(genuine.count.max()), 1)
+    genuine = _Genuine(matches, width, like=query)
+    count = genuine.count
     # No rank beyond R or the largest k is asked for, so no more impostors are needed.
     impostors = Nearest(rows, min(max(width, *ks), among), like=query)
     everyone = torch.split(torch.arange(among), width_for(max(width, *ks)))

@@ -15,6 +15,7 @@ from torch import Tensor
 from metricface.distances import Distance
 from metricface.distances.product import squared_differences
 from metricface.distances.rows import Rows
+from metricface.distributed.together import Together
 from metricface.evaluation.given import DISTANCE, checked_rates
 from metricface.evaluation.held_out import Impostors, held_out_accepts
 from metricface.evaluation.labelled_pairs import LabelledPairs, PairTile
@@ -90,6 +91,7 @@ def verification(
     distance: Distance = DISTANCE,
     seed: int = 0,
     block: int = 1024,
+    across_ranks: bool = False,
 ) -> Verification:
     """Verification accuracy by cross-validation, TAR at FAR, EER, AUC and ROC.
 
@@ -119,13 +121,16 @@ def verification(
         distance: what is measured; smaller is closer.
         seed: decides which pairs of a labelled set fall into which fold.
         block: side of the tiles in which all pairs are met; bounds memory.
+        across_ranks: all ranks of the process group call this with the same arguments, each
+            meets its share of the pairs, and all get the same answer.
 
     Returns:
         The figures and the curve.
 
     Raises:
         ValueError: neither or both forms, shapes, counts or ranges that do not fit, NaN
-            embeddings, no genuine or no impostor pair, a fold without one of the two.
+            embeddings, no genuine or no impostor pair, a fold without one of the two. Across
+            ranks whatever is wrong on one of them, on all.
         TypeError: embeddings that are not floating, pairs that are not integers, same that is
             not boolean, folds, seed or FARs that are no numbers.
 
@@ -139,36 +144,41 @@ def verification(
         Huang et al., "Labeled Faces in the Wild" (2007), section 4; VAL at FAR: Schroff et al.,
         "FaceNet" (2015), section 4.
     """
-    folds, seed = as_count("folds", folds, 2), as_count("seed", seed, 0)
-    fars, block = checked_rates(fars, "fars"), as_count("block", block)
-    if (labels is None) == (pairs is None) or (pairs is None) != (same is None):
-        raise ValueError("give either labels, or pairs together with same")
-    if labels is not None:
-        listed = LabelledPairs(embeddings, labels, distance=distance, block=block)
-        points, impostors = _of_labelled(listed, folds, seed)
-    else:
-        rows = Rows(embeddings, distance)
-        points, impostors = _of_listed(rows, pairs, same, folds, distance)
-    return _figures(points, impostors, fars, balanced=labels is not None)
+    with Together(across_ranks) as together:
+        folds, seed = as_count("folds", folds, 2), as_count("seed", seed, 0)
+        fars, block = checked_rates(fars, "fars"), as_count("block", block)
+        if (labels is None) == (pairs is None) or (pairs is None) != (same is None):
+            raise ValueError("give either labels, or pairs together with same")
+        together.agree({"settings": (labels is None, folds, fars, seed)})
+        if labels is not None:
+            listed = LabelledPairs(
+                embeddings, labels, distance=distance, block=block, together=together
+            )
+            points, impostors = _of_labelled(listed, folds, seed)
+        else:
+            rows = Rows(embeddings, distance)
+            points, impostors = _of_listed(rows, pairs, same, folds, together)
+        return _figures(points, impostors, fars, balanced=labels is not None)
 
 
 def _of_labelled(listed: LabelledPairs, folds: int, seed: int) -> tuple[OperatingPoints, Impostors]:
     """Counts over all pairs of a labelled set, dealt to folds by the seed, and the impostors."""
     generator = torch.Generator().manual_seed(seed)
-    genuine = listed.genuine()
+    genuine, upper, together = listed.genuine(), listed.bound(), listed.together
+    together.agree({"distances of genuine pairs": genuine, "their bound": upper})
     hand = torch.randperm(len(genuine), generator=generator).to(genuine.device) % folds
     # There are too many impostors to shuffle, so their folds are dealt from a shuffled deck, over
     # and over. Each hand holds every fold once: every fold gets its share of even a few pairs.
     deck = torch.rand(DECK, folds, generator=generator).argsort(dim=1).flatten().int()
     deck = deck.to(genuine.device)
 
-    def impostors() -> Iterator[tuple[Tensor, Tensor]]:
+    def parts() -> Iterator[tuple[Tensor, Tensor]]:
         for tile in listed.impostors():
             yield tile.pick(tile.distances), tile.pick(_dealt(deck, listed, tile))
 
-    points = OperatingPoints.count(genuine, hand, impostors(), folds, upper=listed.bound())
+    points = OperatingPoints.count(genuine, hand, parts(), folds, upper=upper, together=together)
     _check_folds(points, "ask for fewer folds")
-    return points, impostors
+    return points, Impostors(parts, genuine, together)
 
 
 def _dealt(deck: Tensor, listed: LabelledPairs, tile: PairTile) -> Tensor:
@@ -179,7 +189,7 @@ def _dealt(deck: Tensor, listed: LabelledPairs, tile: PairTile) -> Tensor:
 
 
 def _of_listed(
-    x: Rows, pairs: IndexPairs | None, same: Flags | None, folds: int, distance: Distance
+    x: Rows, pairs: IndexPairs | None, same: Flags | None, folds: int, together: Together
 ) -> tuple[OperatingPoints, Impostors]:
     """Counts over the given pairs, in folds of consecutive ones, and the impostors."""
     try:
@@ -204,19 +214,20 @@ def _of_listed(
         raise ValueError(
             f"pair {bad} is {tuple(index[bad].tolist())} but there are {len(x)} embeddings"
         )
-    parts = np.array_split(np.arange(len(index)), folds)
-    fold = torch.from_numpy(np.repeat(np.arange(folds), [len(part) for part in parts]))
-    fold = fold.to(x.device)
+    together.agree({**x.facts(), "pairs": index, "same": genuine})
+    sizes = [len(part) for part in np.array_split(np.arange(len(index)), folds)]
+    fold = torch.from_numpy(np.repeat(np.arange(folds), sizes)).to(x.device)
+    own = index[together.stretch(len(index))].long()
     squared = [
         squared_differences(*(x[side] for side in some.unbind(1)))
-        for some in (torch.split(index.long(), _PAIRS))
+        for some in torch.split(own, _PAIRS)
     ]
-    distances = distance.from_squared(torch.cat(squared))
-    impostors = [(distances[~genuine], fold[~genuine])]
+    distances = x.distance.from_squared(together.cat(torch.cat(squared)))
+    impostors = [(distances[~genuine], fold[~genuine])]  # of all ranks, which count them alike
     upper = float(distances.max()) if len(distances) else 1.0
     points = OperatingPoints.count(distances[genuine], fold[genuine], impostors, folds, upper=upper)
     _check_folds(points, "order the pairs so that each fold holds both kinds, or ask for fewer")
-    return points, lambda: impostors
+    return points, Impostors(lambda: impostors, distances)
 
 
 def _check_folds(points: OperatingPoints, advice: str) -> None:

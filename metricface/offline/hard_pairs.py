@@ -6,6 +6,7 @@ import torch
 
 from metricface.distances import Distance, SquaredEuclidean
 from metricface.distances.rows import Rows
+from metricface.distributed.together import Together
 from metricface.given import as_count
 from metricface.offline.impostors import Index, nearest_impostors
 from metricface.offline.neighbours import Neighbours
@@ -25,6 +26,7 @@ def hard_pairs(
     margin: tuple[float, float] | None = None,
     effort: int | None = None,
     progress: bool = False,
+    across_ranks: bool = False,
 ) -> Pairs:
     """The hardest positives and negatives of every sample, over the whole set.
 
@@ -48,6 +50,7 @@ def hard_pairs(
         margin: as in :func:`nearest_impostors`.
         effort: as in :func:`nearest_impostors`.
         progress: show a bar; needs tqdm.
+        across_ranks: as in :func:`nearest_impostors`.
 
     Returns:
         Pairs by anchor, the hardest of each first. Anchors without positives have negative pairs
@@ -68,9 +71,23 @@ def hard_pairs(
     Reference:
         Schroff et al., "FaceNet", CVPR 2015, section 3.2.
     """
-    positives = as_count("positives", positives)
-    negatives = as_count("negatives", negatives)
-    distance = SquaredEuclidean() if distance is None else distance
+    with Together(across_ranks) as together:
+        positives = as_count("positives", positives)
+        negatives = as_count("negatives", negatives)
+        distance = SquaredEuclidean() if distance is None else distance
+        rows = Rows(embeddings, distance)
+        codes = torch.from_numpy(numbered(labels, count=len(rows)).numbers)
+        together.agree({**rows.facts(), "labels": codes, "positives": positives})
+        own = positives_of(
+            rows,
+            codes,
+            torch.arange(len(rows)),
+            positives,
+            distance,
+            farthest=True,
+            progress=progress and together.rank == 0,
+            together=together,
+        )
     impostors = nearest_impostors(
         embeddings,
         labels,
@@ -81,11 +98,8 @@ def hard_pairs(
         margin=margin,
         effort=effort,
         progress=progress,
+        across_ranks=across_ranks,
     )
-    rows = Rows(embeddings, distance)
-    codes = torch.from_numpy(numbered(labels, count=len(rows)).numbers)
-    everyone = torch.arange(len(rows))
-    own = positives_of(rows, codes, everyone, positives, distance, farthest=True, progress=progress)
     return Pairs(*_listed(own), *_listed(impostors))
 
 

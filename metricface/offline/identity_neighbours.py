@@ -11,6 +11,7 @@ from torch import Tensor
 
 from metricface.distances import Distance, SquaredEuclidean
 from metricface.distances.rows import Rows
+from metricface.distributed.together import Together
 from metricface.given import as_count
 from metricface.offline.impostors import Index, nearest_impostors
 from metricface.types import Embeddings, Labels, numbered
@@ -32,6 +33,7 @@ def identity_neighbours(
     effort: int | None = None,
     seed: int = 0,
     progress: bool = False,
+    across_ranks: bool = False,
 ) -> npt.NDArray[np.int64]:
     """The k identities that look most like each, as ``HardIdentitySampler`` takes them.
 
@@ -46,6 +48,7 @@ def identity_neighbours(
         effort: as in :func:`nearest_impostors`.
         seed: of the random samples.
         progress: show a bar; needs tqdm.
+        across_ranks: as in :func:`nearest_impostors`.
 
     Returns:
         int64 ``[C, k]``, nearest first; rows and entries are numbers of identities in the sorted
@@ -65,19 +68,23 @@ def identity_neighbours(
         Liao, Shao: Graph Sampling Based Deep Metric Learning for Generalizable Person
         Re-Identification (2022), section 3.
     """
-    if by not in get_args(By):
-        raise ValueError(f"by must be 'mean' or 'sample', got {by!r}")
-    k, seed = as_count("k", k), as_count("seed", seed, 0)
-    distance = SquaredEuclidean() if distance is None else distance
-    rows = Rows(embeddings, distance)
-    codes = torch.from_numpy(numbered(labels, count=len(rows)).numbers)
-    if by == "mean":
-        stand_in = _means(rows, codes)
-    else:
-        shuffled = torch.from_numpy(np.random.default_rng(seed).permutation(len(rows)))
-        order = shuffled[codes[shuffled].argsort(stable=True)]
-        count = codes.bincount()
-        stand_in = rows.raw(order[count.cumsum(0) - count])
+    with Together(across_ranks) as together:
+        if by not in get_args(By):
+            raise ValueError(f"by must be 'mean' or 'sample', got {by!r}")
+        k, seed = as_count("k", k), as_count("seed", seed, 0)
+        distance = SquaredEuclidean() if distance is None else distance
+        rows = Rows(embeddings, distance)
+        codes = torch.from_numpy(numbered(labels, count=len(rows)).numbers)
+        together.agree({**rows.facts(), "labels": codes, "settings": (by, seed)})
+        if by == "mean":
+            # Of one rank, for all: an accelerator adds up in any order, and rounds as often.
+            first = together.rank == 0
+            stand_in = together.cat(_means(rows, codes) if first else rows.uncentred(slice(0, 0)))
+        else:
+            shuffled = torch.from_numpy(np.random.default_rng(seed).permutation(len(rows)))
+            order = shuffled[codes[shuffled].argsort(stable=True)]
+            count = codes.bincount()
+            stand_in = rows.raw(order[count.cumsum(0) - count])
     found = nearest_impostors(
         stand_in,
         torch.arange(len(stand_in)),
@@ -86,6 +93,7 @@ def identity_neighbours(
         distance=distance,
         effort=effort,
         progress=progress,
+        across_ranks=across_ranks,
     )
     return found.indices
 

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from metricface.distances import Distance, SquaredEuclidean
 from metricface.distances.rows import Rows
-from metricface.distances.tiles import width_for
+from metricface.distances.tiles import in_whole_tiles, width_for
+from metricface.distributed.together import Together
 from metricface.given import as_count, as_count_or_none, as_number, as_pair, zero_or_above
 from metricface.offline.approximate import approximate_search
 from metricface.offline.candidates import Candidates
@@ -38,6 +39,7 @@ def nearest_impostors(
     margin: tuple[float, float] | None = None,
     effort: int | None = None,
     progress: bool = False,
+    across_ranks: bool = False,
 ) -> Neighbours:
     """The k nearest samples of other identities for every sample.
 
@@ -70,6 +72,9 @@ def nearest_impostors(
             (hnsw, default 64) for each anchor: more is slower and misses less. Where too few are
             found it is doubled.
         progress: show a bar; needs tqdm.
+        across_ranks: all ranks of the process group call this with the same arguments, each
+            searches for its share of the anchors, and all get the answer for all of them. An
+            approximate index is built on every rank.
 
     Returns:
         Distances and row numbers ``[A, k]``, nearest first; infinity and -1 where there are
@@ -77,7 +82,7 @@ def nearest_impostors(
 
     Raises:
         ValueError: k, margin, effort or anchors out of range, NaN as a bound, bad embeddings or
-            label count.
+            label count. Across ranks whatever is wrong on one of them, on all.
         TypeError: embeddings that are not floating, k, effort or anchors that are not integers,
             bounds that are no numbers.
         ImportError: FAISS or tqdm is wanted and missing.
@@ -87,32 +92,39 @@ def nearest_impostors(
         >>> nearest_impostors(x, ["anna", "anna", "ben", "carl"], 1).indices.ravel()
         array([2, 2, 1, 2])
     """
-    distance = SquaredEuclidean() if distance is None else distance
-    k = as_count("k", k)
-    effort = as_count_or_none("effort", effort)
-    if near_duplicate is not None:
-        near_duplicate = zero_or_above("near_duplicate", near_duplicate)
-    margin = None if margin is None else _range(margin)
-    if index not in get_args(Index):
-        raise ValueError(f"index must be 'exact', 'ivf' or 'hnsw', got {index!r}")
-    rows = Rows(embeddings, distance)
-    codes = torch.from_numpy(numbered(labels, count=len(rows)).numbers)
-    chosen = _row_numbers(anchors, len(rows))
-    allowed = _candidates(rows, codes, chosen, distance, near_duplicate, margin, progress)
-    if index == "exact":
-        found = _exact(rows, chosen, k, allowed.on(rows.device), progress=progress)
-    else:
-        found = approximate_search(
-            rows, chosen, k, allowed, index, effort=effort, progress=progress
-        )
-    return allowed.bounded(measured(rows, chosen, found, distance), chosen)
+    with Together(across_ranks) as together:
+        distance = SquaredEuclidean() if distance is None else distance
+        k = as_count("k", k)
+        effort = as_count_or_none("effort", effort)
+        if near_duplicate is not None:
+            near_duplicate = zero_or_above("near_duplicate", near_duplicate)
+        margin = None if margin is None else _range(margin)
+        if index not in get_args(Index):
+            raise ValueError(f"index must be 'exact', 'ivf' or 'hnsw', got {index!r}")
+        rows = Rows(embeddings, distance)
+        codes = torch.from_numpy(numbered(labels, count=len(rows)).numbers)
+        chosen = _row_numbers(anchors, len(rows))
+        settings = (k, index, near_duplicate, margin, effort)
+        held = {"labels": codes, "anchors": chosen, "settings": settings}
+        together.agree({**rows.facts(), **held})
+        shown = progress and together.rank == 0
+        allowed = _candidates(rows, codes, chosen, near_duplicate, margin, together, progress=shown)
+        most = max(1, _BYTES_AT_ONCE // (8 * max(rows.dim, k)))
+        at_once, step = in_whole_tiles(most, rows.device)
+        own = chosen[together.stretch(len(chosen), step)]
+        if index == "exact":
+            found = _exact(rows, own, k, allowed.on(rows.device), at_once, progress=shown)
+        else:
+            found = approximate_search(rows, own, k, allowed, index, effort=effort, progress=shown)
+        return allowed.bounded(measured(rows, own, found, distance), own).of_all(together)
 
 
-def _exact(rows: Rows, anchors: Tensor, k: int, allowed: Candidates, *, progress: bool) -> Tensor:
+def _exact(
+    rows: Rows, anchors: Tensor, k: int, allowed: Candidates, at_once: int, *, progress: bool
+) -> Tensor:
     """Every anchor against every row, by parts of both."""
     if len(anchors) == 0:
         return torch.empty(0, k, dtype=torch.int64)
-    at_once = max(1, _BYTES_AT_ONCE // (8 * max(rows.dim, k)))
     parts = torch.split(anchors, at_once)
     everyone = torch.split(torch.arange(len(rows)), width_for(k))
     found = [
@@ -132,17 +144,28 @@ def _candidates(
     rows: Rows,
     codes: Tensor,
     anchors: Tensor,
-    distance: Distance,
     near_duplicate: float | None,
     margin: tuple[float, float] | None,
-    progress: bool,  # noqa: FBT001  (private)
+    together: Together,
+    *,
+    progress: bool,
 ) -> Candidates:
     """Who may be mined, from the two filters."""
+    distance = rows.distance
     lower = upper = None
     if near_duplicate is not None:
         lower = torch.full((len(rows),), float(near_duplicate), dtype=torch.float64)
     if margin is not None:
-        own = positives(rows, codes, anchors, 1, distance, farthest=False, progress=progress)
+        own = positives(
+            rows,
+            codes,
+            anchors,
+            1,
+            distance,
+            farthest=False,
+            progress=progress,
+            together=together,
+        )
         nearest = torch.full((len(rows),), torch.inf, dtype=torch.float64)
         nearest[anchors] = torch.from_numpy(own.distances[:, 0]).double()
         alone = nearest.isinf()

@@ -6,6 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import torch
+
+from metricface.distributed.together import Together
 
 
 class Neighbours(NamedTuple):
@@ -24,6 +27,10 @@ class Neighbours(NamedTuple):
     """Of the anchor to each, ``[N, k]``."""
     indices: npt.NDArray[np.int64]
     """Their rows in the embeddings, or -1, ``[N, k]``."""
+
+    def of_all(self, together: Together) -> Neighbours:
+        """Those of every rank's anchors, in rank order, from those of its own."""
+        return Neighbours(*(together.cat(torch.from_numpy(each)).numpy() for each in self))
 
     def recall(self, exact: Neighbours) -> float:
         """Share of the exact neighbours that are found here too.

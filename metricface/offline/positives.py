@@ -8,6 +8,7 @@ from torch import Tensor
 from metricface.distances import Distance
 from metricface.distances.rows import Rows
 from metricface.distances.tiles import width_for
+from metricface.distributed.together import ALONE, Together
 from metricface.offline.neighbours import Neighbours
 from metricface.offline.tile_search import measured, search
 from metricface.progress import with_progress
@@ -24,6 +25,7 @@ def positives(
     *,
     farthest: bool,
     progress: bool,
+    together: Together = ALONE,
 ) -> Neighbours:
     """The k farthest (or nearest) samples of each anchor's identity, without itself.
 
@@ -38,6 +40,7 @@ def positives(
         distance: what is measured.
         farthest: farthest first (the hardest positives); else nearest first.
         progress: show a bar.
+        together: who shares the work.
 
     Example:
         >>> import numpy as np
@@ -58,13 +61,16 @@ def positives(
         other = device_codes[of, None] != device_codes[columns]
         tile.masked_fill_(other | (of[:, None] == columns), torch.inf)
 
-    found = torch.full((len(anchors), k), -1)
     by_identity = codes[anchors].argsort(stable=True)
-    parts = torch.split(by_identity, _TOGETHER)
+    sought = anchors[by_identity][together.stretch(len(anchors), _TOGETHER)]
+    found = torch.full((len(sought), k), -1)
+    parts = torch.split(torch.arange(len(sought)), _TOGETHER)
     for some in with_progress(parts, "positives", shown=progress):
-        first, last = codes[anchors[some[[0, -1]]]].tolist() if len(some) else (0, -1)
+        first, last = codes[sought[some[[0, -1]]]].tolist() if len(some) else (0, -1)
         start = int(torch.searchsorted(ascending, first))
         stop = int(torch.searchsorted(ascending, last, right=True))
         stretch = torch.split(order[start:stop], width_for(k))
-        found[some] = search(rows, anchors[some], iter(stretch), k, hide, farthest=farthest).cpu()
-    return measured(rows, anchors, found, distance, farthest=farthest)
+        found[some] = search(rows, sought[some], iter(stretch), k, hide, farthest=farthest).cpu()
+    every = measured(rows, sought, found, distance, farthest=farthest).of_all(together)
+    place = by_identity.argsort().numpy()
+    return Neighbours(every.distances[place], every.indices[place])

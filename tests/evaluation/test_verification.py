@@ -238,7 +238,7 @@ def test_val_of_a_labelled_set_is_that_of_its_impostors_listed(
     for distance in (EXACT, SquaredEuclidean()):
         listed = LabelledPairs(x, labels, distance=distance, block=32)
         _, impostors = _of_labelled(listed, 4, 0)
-        tiles = [[part.clone() for part in tile] for tile in impostors()]  # each lasts a turn
+        tiles = [[part.clone() for part in tile] for tile in impostors.parts()]  # each lasts a turn
         met = [torch.cat(part).tolist() for part in zip(*tiles, strict=True)]
         # Genuine distances decide nothing about the FAR: one for each fold is enough.
         values, fold = met[0] + [0.0] * 4, met[1] + [0, 1, 2, 3]
