@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from pytorch_metric_learning import losses, miners
+from pytorch_metric_learning.utils import distributed
 
 
 def semi_hard(margin: float = 0.2) -> tuple[Any, Any]:
@@ -67,6 +68,28 @@ def contrastive(positive_margin: float = 0.0, negative_margin: float = 1.0) -> t
         True
     """
     return None, losses.ContrastiveLoss(pos_margin=positive_margin, neg_margin=negative_margin)
+
+
+def across_ranks(miner: Any, loss: Any, *, efficient: bool) -> tuple[Any, Any]:
+    """A miner and a loss as its documentation wraps them for several processes.
+
+    Args:
+        miner: or None.
+        loss: of theirs.
+        efficient: each rank looks at its own rows against those of all, which it takes for
+            constants; else at all against all.
+
+    Returns:
+        The miner, or None, and the loss.
+
+    Example:
+        >>> across_ranks(*contrastive(), efficient=True)[1].efficient
+        True
+    """
+    wrapped = distributed.DistributedLossWrapper(loss, efficient=efficient)
+    if miner is None:
+        return None, wrapped
+    return distributed.DistributedMinerWrapper(miner, efficient=efficient), wrapped
 
 
 def multi_similarity(epsilon: float = 0.1, *, base: float = 0.5) -> tuple[Any, Any]:

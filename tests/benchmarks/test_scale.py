@@ -12,10 +12,12 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks.scale import against_product, evaluation, offline, samplers, table
+from benchmarks.scale import against_product, evaluation, offline, processes, samplers, table
 from benchmarks.scale.__main__ import main
 from benchmarks.scale.against_product import Data
 from benchmarks.scale.clustered import clustered
+from benchmarks.scale.one_rank import Cost
+from benchmarks.scale.traffic import replicated_bytes, sharded_bytes
 
 
 def test_embeddings_are_unit_and_clustered() -> None:
@@ -196,3 +198,60 @@ def test_samplers_are_printed_under_their_headings(
     assert " ".join(heading.split()) == expected
     assert len(line) <= len(heading) == sum(len(c.head()) for c in samplers.COLUMNS)
     assert pd.read_csv(file)["images"].tolist() == [2000]
+
+
+PROCESSES = ["processes", "--batch", "24", "--dim", "16", "--classes", "6000", "--steps", "2"]
+
+
+def test_a_step_on_two_processes_is_measured(tmp_path: Path) -> None:
+    file = tmp_path / "processes.csv"
+    some = ["triplets, metricface", "contrastive, pml", "contrastive, pml efficient"]
+    asked = ["--processes", "2", "--contenders", *some, "ArcFace, in DDP", "--out", str(file)]
+    assert main([*PROCESSES, *asked]) == 0
+    kept = pd.read_csv(file).set_index("contender")
+    assert len(kept) == 4
+    assert (kept[["seconds", "cpu_s"]] > 0).all(axis=None)
+    error = kept["gradient_error"]
+    assert (error.drop("contrastive, pml efficient") < 1e-12).all()
+    assert error["contrastive, pml efficient"] > 0.1  # references are constants to it
+    assert kept["versions"].str.contains("pytorch-metric-learning 2").all()
+    # What the kernel counted is what the formula says, and what DDP sends for the network.
+    sent = kept["sent_mb"]
+    if sent.notna().all():
+        expected = replicated_bytes(6000, 16, ranks=2) / 1e6
+        assert expected < sent["ArcFace, in DDP"] < 1.1 * expected
+
+
+def test_a_contender_that_is_not_to_be_had_is_a_row_that_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = Cost([], [], None, float("nan"), None, "  there is none")
+    monkeypatch.setattr(processes, "_of_ranks", lambda *_: [[missing]] * 2)
+    file = tmp_path / "processes.csv"
+    asked = ["--processes", "2", "--contenders", "ArcFace, sharded", "--out", str(file)]
+    assert main([*PROCESSES, *asked]) == 0
+    assert capsys.readouterr().out.splitlines()[2].endswith("-  there is none")
+    assert pd.read_csv(file)["seconds"].isna().all()
+
+
+def test_parts_of_several_lengths_are_refused() -> None:
+    with pytest.raises(SystemExit, match="--batch must be a multiple of 4 times each of --proc"):
+        main([*PROCESSES, "--processes", "2", "5"])
+
+
+def test_traffic_is_what_the_collectives_move(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Added up ring step by ring step: W − 1 of them for half an all-reduce."""
+    ranks, identities, batch, dim = 4, 100, 8, 3
+    chunk = identities * dim * 4 / ranks
+    assert replicated_bytes(identities, dim, ranks) == 2 * 3 * chunk
+    part = batch / ranks  # rows, gradients; labels; three numbers a row, reduced and shared out
+    assert sharded_bytes(batch, dim, ranks) == 3 * part * (2 * dim * 4 + 8 + 2 * 3 * 4)
+    file = tmp_path / "traffic.csv"
+    assert main(["traffic", "--gpus", "8", "--out", str(file)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["head", "identities", "batch", "GPUs", "MB", "sent"]
+    assert lines[1].split() == ["replicated", "85,742", "-", "8", "307.3"]
+    kept = pd.read_csv(file)
+    assert kept["sent_mb"].tolist() == sorted(kept["sent_mb"][:3]) + sorted(kept["sent_mb"][3:])
