@@ -157,4 +157,4 @@ def as_pair(name: str, value: object) -> tuple[object, object]:
 
 
 def _in_float32(number: float) -> float:
-    return float(torch.tensor(number, dtype=torch.float32))
+    return float(torch.tensor(number, dtype=torch.float32, device="cpu"))

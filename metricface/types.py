@@ -112,11 +112,12 @@ def as_pairs(indices: Sequence[Tensor]) -> Pairs:
     return Pairs(anchor, positive, anchor, negative)
 
 
-def ragged(count: Tensor) -> tuple[Tensor, Tensor]:
+def ragged(count: Tensor, total: int | None = None) -> tuple[Tensor, Tensor]:
     """Row and place within the row for every item of a ragged list.
 
     Args:
         count: items per row, int64 ``[B]``.
+        total: their sum, where the host knows it: on an accelerator it waits for it otherwise.
 
     Returns:
         ``row`` and ``within``, int64 ``[sum(count)]``, in row order.
@@ -125,7 +126,7 @@ def ragged(count: Tensor) -> tuple[Tensor, Tensor]:
         >>> ragged(torch.tensor([2, 0, 1]))
         (tensor([0, 0, 2]), tensor([0, 1, 0]))
     """
-    row = torch.repeat_interleave(count)
+    row = torch.repeat_interleave(count, output_size=total)
     start = torch.cumsum(count, 0) - count
     return row, torch.arange(len(row), device=count.device) - start[row]
 

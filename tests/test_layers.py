@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent / "metricface"
 
 ROWS = [
+    {"transfers"},
     {"types", "embeddings", "given", "progress", "files"},
     {"distances", "identities", "samplers", "distributed", "data"},
     {"miners", "classifiers", "memory", "offline", "evaluation", "diagnostics"},

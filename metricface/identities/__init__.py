@@ -1,6 +1,6 @@
 """Who matches whom: the only place where labels and sample ids are compared."""
 
 from metricface.identities.match_block import MatchBlock
-from metricface.identities.matches import Matches
+from metricface.identities.matches import Matches, places
 
-__all__ = ["MatchBlock", "Matches"]
+__all__ = ["MatchBlock", "Matches", "places"]

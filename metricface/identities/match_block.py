@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
+
+from metricface.transfers import sent
 
 
 @dataclass(frozen=True)
@@ -18,18 +21,40 @@ class MatchBlock:
     Args:
         start: the batch row of the block's first anchor.
         shape: ``(b, R)``.
-        row: anchors of the pairs that are not negative, int64 ``[S]``.
-        column: references of the same pairs: same identity, or the very same sample.
-        anchor: anchors of the positive pairs, int64 ``[M]``.
-        positive: references of the positive pairs: same identity, another sample.
+        device: where the lists are wanted.
+        listed: anchors and references of the pairs that are not negative, int64 ``[S]`` each,
+            wherever they were made.
+        pairs: anchors and references of the positive pairs, int64 ``[M]`` each.
+        entries: how many references are of each anchor's identity, of its sample, and of both,
+            int64 ``[b]`` each, on the host, or a number that is that of all.
     """
 
     start: int
     shape: tuple[int, int]
-    row: Tensor
-    column: Tensor
-    anchor: Tensor
-    positive: Tensor
+    device: torch.device
+    listed: tuple[Tensor, Tensor]
+    pairs: tuple[Tensor, Tensor]
+    entries: tuple[Tensor, Tensor | int, Tensor | int]
+
+    @cached_property
+    def row(self) -> Tensor:
+        """Anchors of the pairs that are not negative, int64 ``[S]``."""
+        return sent(self.listed[0], self.device)
+
+    @cached_property
+    def column(self) -> Tensor:
+        """References of the same pairs: same identity, or the very same sample."""
+        return sent(self.listed[1], self.device)
+
+    @cached_property
+    def anchor(self) -> Tensor:
+        """Anchors of the positive pairs, int64 ``[M]``."""
+        return sent(self.pairs[0], self.device)
+
+    @cached_property
+    def positive(self) -> Tensor:
+        """References of the positive pairs: same identity, another sample."""
+        return sent(self.pairs[1], self.device)
 
     def hide_(self, distances: Tensor, value: float = float("inf")) -> Tensor:
         """Overwrite, in place, every entry of a block of distances that is not a negative.
@@ -61,11 +86,22 @@ class MatchBlock:
 
     def positive_count(self) -> Tensor:
         """Positives of each anchor, int64 ``[b]``."""
-        return torch.bincount(self.anchor, minlength=self.shape[0])
+        return self._sent_counts[0]
 
     def negative_count(self) -> Tensor:
         """Negatives of each anchor, int64 ``[b]``."""
-        return self.shape[1] - torch.bincount(self.row, minlength=self.shape[0])
+        return self._sent_counts[1]
+
+    @cached_property
+    def counts(self) -> tuple[Tensor, Tensor]:
+        """The same two on the host, which so knows how long what it makes of them will be."""
+        count, own, shared = self.entries
+        return count - shared, self.shape[1] - (count + own - shared)
+
+    @cached_property
+    def _sent_counts(self) -> tuple[Tensor, Tensor]:
+        positives, negatives = self.counts
+        return sent(positives, self.device), sent(negatives, self.device)
 
     def nth_negative(self, anchor: Tensor, n: Tensor) -> Tensor:
         """The n-th negative of an anchor, counted from 0 in reference order.
@@ -86,7 +122,7 @@ class MatchBlock:
             tensor([1, 3])
         """
         width = self.shape[1] + 1
-        count = torch.bincount(self.row, minlength=self.shape[0])
+        count = self.shape[1] - self.negative_count()
         start = torch.cumsum(count, 0) - count
         rank = torch.arange(len(self.row), device=self.row.device) - start[self.row]
         # Before the j-th entry to skip stand column − j negatives: a rising number in each row.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -46,7 +47,8 @@ class Matches:
         ref_ids: ``[R]``; with references, both or neither.
         itself: whether the references are the batch itself; by default, where labels stand
             alone.
-        device: where the index tensors are made; the labels' own device by default.
+        device: where the index tensors are wanted; the labels' own device by default. Labels of
+            the host are matched there, which spares an accelerator's being waited for.
 
     Raises:
         TypeError: labels that are neither integers nor strings, or ids that are not integers.
@@ -72,16 +74,18 @@ class Matches:
         masked = is_matrix(labels)
         if masked and ref_labels is not None:
             raise ValueError("ref_labels cannot stand beside a match matrix")
+        self._device, made = _devices((labels, ref_labels, ids, ref_ids), device)
         if masked:
-            self._identity = Mask.of(labels, device)
+            self._identity = Mask.of(labels, made)
         else:
-            self._identity = Groups.of(labels, ref_labels, "labels", device)
+            self._identity = Groups.of(labels, ref_labels, "labels", made)
+        self._on_host = made.type == "cpu"
         self.shape = self._identity.shape
         alone = ref_labels is None and not masked
         self._itself = alone if itself is None else itself
         if self._itself and self.shape[0] != self.shape[1]:
             raise ValueError(f"without references a match matrix is square, got {self.shape}")
-        self._sample = self._samples(ids, ref_ids, device)
+        self._sample = self._samples(ids, ref_ids, made)
 
     @classmethod
     def of(
@@ -151,22 +155,26 @@ class Matches:
         """
         stop = self.shape[0] if stop is None else min(stop, self.shape[0])
         shape = (stop - start, self.shape[1])
-        row, column = self._identity.entries(start, stop)
-        if self._sample is not None:
-            same_sample = self._sample.equal(row + start, column)
-        elif self._itself:
-            same_sample = column == row + start
-        else:
-            return MatchBlock(start, shape, row, column, row, column)
-        other = ~same_sample
-        anchor, positive = row[other], column[other]
-        if self._sample is not None:
-            row, column = self._with_own_samples(self._sample, start, stop, row, column)
-        return MatchBlock(start, shape, row, column, anchor, positive)
+        count = self._counts[0][start:stop]
+        row, column = self._identity.entries(start, stop, self._total(count))
+        if self._sample is None and not self._itself:
+            every = row, column
+            return MatchBlock(start, shape, self._device, every, every, (count, 0, 0))
+        if self._sample is None:
+            other = places(column != row + start, self._total(count - 1))
+            pairs = row[other], column[other]
+            return MatchBlock(start, shape, self._device, (row, column), pairs, (count, 1, 1))
+        own, shared = (each[start:stop] for each in self._counts[1:])
+        other = places(~self._sample.equal(row + start, column), self._total(count - shared))
+        pairs = row[other], column[other]
+        if unlisted := int((own - shared).sum()):
+            own_entries = self._sample.entries(start, stop, self._total(own))
+            row, column = self._with_unlisted(row, column, start, own_entries, unlisted)
+        return MatchBlock(start, shape, self._device, (row, column), pairs, (count, own, shared))
 
     def max_positives(self) -> int:
         """Most references of one anchor's identity: about the entries it has in a block's lists."""
-        return self._identity.max_count()
+        return int(self._counts[0].max()) if self.shape[0] else 0
 
     def blocks(
         self, within: int, *, per_reference: int, per_positive: int = 0
@@ -187,8 +195,25 @@ class Matches:
         anchors = self.shape[0] if self.shape[1] else 0
         return ((start, min(start + step, anchors)) for start in range(0, anchors, step))
 
+    @cached_property
+    def _counts(self) -> tuple[Tensor, ...]:
+        """References of each anchor's identity, and of its sample and of both where these are told.
+
+        ``[B]`` each, on the host. They tell how long all lists are, so an accelerator is waited for
+        only once.
+        """
+        count = self._identity.count
+        if self._sample is None:
+            return (count.cpu(),)
+        both = self._identity.count_with(self._sample)
+        return torch.stack([count, self._sample.count, both]).cpu().unbind()
+
+    def _total(self, count: Tensor) -> int | None:
+        """How long a list will be; None on the host, which may as well see when it is made."""
+        return None if self._on_host else int(count.sum())
+
     def _samples(
-        self, ids: Labels | None, ref_ids: Labels | None, device: torch.device | None
+        self, ids: Labels | None, ref_ids: Labels | None, device: torch.device
     ) -> Groups | None:
         """Which reference is the same sample as which anchor, if more than the row tells."""
         if self._itself:
@@ -209,15 +234,43 @@ class Matches:
             raise ValueError(f"ids must be as many as labels, {self.shape}, got {groups.shape}")
         return groups
 
-    def _with_own_samples(
-        self, sample: Groups, start: int, stop: int, row: Tensor, column: Tensor
+    def _with_unlisted(
+        self, row: Tensor, column: Tensor, start: int, own: tuple[Tensor, Tensor], count: int
     ) -> tuple[Tensor, Tensor]:
-        """The list with every entry added that is the same sample under another identity."""
-        own_row, own_column = sample.entries(start, stop)
-        listed = self._identity.equal(own_row + start, own_column)
-        if listed.all():
-            return row, column
+        """The list with those entries added that are the same sample under another identity."""
+        own_row, own_column = own
+        unlisted = places(~self._identity.equal(own_row + start, own_column), count)
         width = self.shape[1]
-        flat = torch.cat([row * width + column, (own_row * width + own_column)[~listed]])
+        flat = torch.cat([row * width + column, (own_row * width + own_column)[unlisted]])
         flat = flat.sort().values
         return flat // width, flat % width
+
+
+def places(mask: Tensor, total: int | None = None) -> Tensor:
+    """Where a mask holds, int64, rising.
+
+    Args:
+        mask: booleans ``[N]``.
+        total: how often it holds, where the host knows it: on an accelerator it waits otherwise.
+
+    Example:
+        >>> places(torch.tensor([True, False, True]))
+        tensor([0, 2])
+    """
+    if total is None or mask.device.type == "cpu":
+        return mask.nonzero().squeeze(1)
+    return (~mask).argsort(stable=True)[:total]
+
+
+def _devices(
+    values: Sequence[Labels | None], device: torch.device | None
+) -> tuple[torch.device, torch.device]:
+    """Where the lists are wanted, and where to make them: where labels and ids lie.
+
+    Lists that are made on the host are sent to an accelerator without a wait. But labels that
+    lie there the host would have to wait for, and a memory may hold very many.
+    """
+    host = torch.device("cpu")
+    lie = [value.device for value in values if isinstance(value, Tensor)]
+    wanted = device or (lie[0] if lie else host)
+    return wanted, host if all(place.type == "cpu" for place in lie) else wanted

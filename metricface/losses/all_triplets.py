@@ -102,9 +102,8 @@ def _hinge(
     threshold: Tensor, to_negative: Tensor, block: MatchBlock
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The sum, negatives within each threshold ``[M]``, thresholds beyond each negative."""
-    count = block.positive_count()
-    _, within = ragged(count)
-    width = int(count.max()) if len(count) else 0
+    _, within = ragged(block.positive_count(), len(block.anchor))
+    width = int(block.counts[0].max()) if block.shape[0] else 0
     padded = to_negative.new_full((block.shape[0], width), -torch.inf)
     padded[block.anchor, within] = threshold
     nearer = torch.zeros_like(padded)
