@@ -214,7 +214,9 @@ def centre(rows: Tensor) -> Tensor:
     known = rows.detach()
     mean, square = known.mean(0), (known * known).sum(1)
     # Sums of products, and no matrix product, which autocast would take in half precision.
-    nearest = known[torch.argmin(square - 2 * (known * mean).sum(1))]
+    # An index of one number would be looked at by the host, one of a vector is not.
+    place = torch.argmin(square - 2 * (known * mean).sum(1), 0, keepdim=True)
+    nearest = known.index_select(0, place).squeeze(0)
     return torch.where((mean * mean).sum() > square.mean() / 2, nearest, 0.0)
 
 

@@ -65,7 +65,7 @@ def squared_differences(x: Tensor, y: Tensor) -> Tensor:
     return _sum_of_parts(lambda a, b: (a * b).sum(1), parts, parts)
 
 
-def may_tie(rows: Tensor) -> bool:
+def may_tie(rows: Tensor) -> Tensor:
     """Whether some rows are identical, or all are like codes: of few different magnitudes.
 
     Codes are at few different distances, so that ties are common without identical rows. A
@@ -74,18 +74,24 @@ def may_tie(rows: Tensor) -> bool:
     Args:
         rows: float32 or float64, ``[N, D]``.
 
+    Returns:
+        A boolean scalar on the device of the rows.
+
     Example:
         >>> may_tie(torch.tensor([[1.0, 0.3], [0.2, 0.1], [1.0, 0.3]]))
-        True
+        tensor(True)
         >>> may_tie(torch.tensor([[0.7, -0.7], [0.7, 0.7]])), may_tie(torch.rand(9, 8))
-        (True, False)
+        (tensor(True), tensor(False))
     """
     if len(rows) < 2 or not rows.shape[1]:
-        return False
-    suspected = any_equal(row_keys(rows[:, :_PREFIX])) | are_codes(rows)
-    if not suspected or rows.shape[1] <= _PREFIX:
-        return bool(suspected)
-    return bool(any_equal(row_keys(rows)) | are_codes(rows))
+        return torch.zeros((), dtype=torch.bool, device=rows.device)
+    codes = are_codes(rows)
+    # Few columns nearly always tell; on an accelerator it would cost more to ask than to go on.
+    if rows.device.type == "cpu" and rows.shape[1] > _PREFIX:
+        suspected = any_equal(row_keys(rows[:, :_PREFIX])) | codes
+        if not suspected:
+            return suspected
+    return any_equal(row_keys(rows)) | codes
 
 
 def row_keys(rows: Tensor) -> Tensor:

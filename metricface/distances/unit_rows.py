@@ -88,7 +88,8 @@ class _UnitRows(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor, _: Tensor) -> Tensor:
         unit, length = ctx.saved_tensors
         across = gradient - unit * (unit * gradient).sum(1, keepdim=True)
-        return torch.as_tensor(across / length)
+        step: Tensor = across / length
+        return step
 
 
 def _power_of_two(x: Tensor) -> Tensor:

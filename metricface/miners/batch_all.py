@@ -84,7 +84,7 @@ class BatchAllMiner(Miner[Triplets]):
 
     def _runs_of_anchors(self, block: MatchBlock, item: int) -> list[slice]:
         """The positive pairs of a few whole anchors at a time, within half of the byte budget."""
-        count = block.positive_count()
+        count = block.counts[0]
         # For each entry a copy and a comparison, and up to five int64 where it is a violator.
         anchor_bytes = 12 * item * block.shape[1] * int(count.max())
         step = max(1, self.block_bytes // max(1, 2 * anchor_bytes))
@@ -94,7 +94,8 @@ class BatchAllMiner(Miner[Triplets]):
 
     def _thinned(self, triplets: Triplets, block: MatchBlock, most: int) -> Triplets:
         """At most ``most`` of each anchor's, systematically from a random start."""
-        total = torch.bincount(triplets.anchor, minlength=block.shape[0])
+        total = torch.zeros_like(block.positive_count())
+        total.index_add_(0, triplets.anchor, torch.ones_like(triplets.anchor))
         kept = total.clamp_max(most)
         row, place = ragged(kept)
         sample = self.numbers(row, block)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from metricface.identities import MatchBlock
+from metricface.identities import MatchBlock, places
 from metricface.miners.compilation import dense
 from metricface.miners.kernels import extreme_positive, row_minimum
 from metricface.miners.miner import Miner
@@ -41,5 +41,5 @@ class BatchHardMiner(Miner[Triplets]):
         """One triplet for each anchor that has both kinds."""
         place, _ = extreme_positive(distances, block, "farthest")
         nearest, negative = dense(row_minimum, compiled=self.compiled)(block.hide_(distances))
-        anchor = ((place >= 0) & (nearest < torch.inf)).nonzero().squeeze(1)
+        anchor = places((place >= 0) & (nearest < torch.inf))
         return Triplets(anchor, block.positive[place[anchor]], negative[anchor])

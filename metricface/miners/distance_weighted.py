@@ -9,7 +9,7 @@ from torch import Tensor
 
 from metricface.distances import Euclidean
 from metricface.given import as_count_or_none, as_number
-from metricface.identities import MatchBlock
+from metricface.identities import MatchBlock, places
 from metricface.miners.compilation import dense
 from metricface.miners.draws import Draws, random_below, random_unit
 from metricface.miners.kernels import cumulative_weights, draw_columns
@@ -98,14 +98,16 @@ class DistanceWeightedMiner(Miner[Triplets]):
             any_negative = block.nth_negative(anchor, rank.clamp_max(count[anchor] - 1))
             negative = torch.where(found, negative, any_negative)
             found = count[anchor] > 0
-        return Triplets(anchor[found], positive[found], negative[found])
+        kept = places(found)
+        return Triplets(anchor[kept], positive[kept], negative[kept])
 
     def _positives(self, block: MatchBlock) -> tuple[Tensor, Tensor, Tensor]:
         """Anchor, positive and a number for each draw within its anchor, ``[T]`` each."""
         count = block.positive_count()
         if self.per_anchor is None:
-            return block.anchor, block.positive, ragged(count)[1]
-        anchor, slot = ragged((count > 0) * self.per_anchor)
+            return block.anchor, block.positive, ragged(count, len(block.anchor))[1]
+        drawing = int((block.counts[0] > 0).sum()) * self.per_anchor
+        anchor, slot = ragged((count > 0) * self.per_anchor, drawing)
         sample = self.numbers(anchor, block)
         place = random_below(self._key, sample, 2 * slot + 1, count[anchor])
         first = torch.cumsum(count, 0) - count

@@ -53,7 +53,7 @@ class Draws(nn.Module):
 
     def get_extra_state(self) -> Tensor:
         """Seed and number of calls so far."""
-        return torch.tensor([_signed(self.seed & _WORD), self.calls])
+        return torch.tensor([_signed(self.seed & _WORD), self.calls], device="cpu")
 
     def set_extra_state(self, state: Tensor) -> None:
         """Continue from a saved state."""
@@ -127,7 +127,7 @@ def _mixed(z: Tensor) -> Tensor:
 
 
 def _mixed_word(z: int) -> int:
-    return int(_mixed(torch.tensor(_signed(z & _WORD)))) & _WORD
+    return int(_mixed(torch.tensor(_signed(z & _WORD), device="cpu"))) & _WORD
 
 
 def _signed(word: int) -> int:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from metricface.distances import Distance
-from metricface.identities import MatchBlock
+from metricface.identities import MatchBlock, places
 from metricface.miners.kernels import extreme_positive, next_beyond
 from metricface.miners.miner import Miner
 from metricface.types import Triplets
@@ -60,13 +60,10 @@ class EasyPositiveMiner(Miner[Triplets]):
     def mine(self, distances: Tensor, block: MatchBlock) -> Triplets:
         """At most one triplet for each anchor."""
         place, to_positive = extreme_positive(distances, block, "nearest")
-        anchor = (place >= 0).nonzero().squeeze(1)
-        above = to_positive[anchor]
-        if self.negative == "hardest":
-            above = torch.full_like(above, -1.0)
+        every = torch.arange(block.shape[0], device=distances.device)
+        above = to_positive if self.negative == "semi-hard" else torch.full_like(to_positive, -1.0)
         nearest, negative = next_beyond(
-            block.hide_(distances), anchor, above, compiled=self.compiled
+            block.hide_(distances), every, above, compiled=self.compiled
         )
-        found = nearest < torch.inf
-        anchor = anchor[found]
-        return Triplets(anchor, block.positive[place[anchor]], negative[found])
+        anchor = places((place >= 0) & (nearest < torch.inf))
+        return Triplets(anchor, block.positive[place[anchor]], negative[anchor])

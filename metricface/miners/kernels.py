@@ -64,7 +64,7 @@ def extreme_positive(
     extreme = distances.new_full((rows,), worst)
     extreme.scatter_reduce_(0, block.anchor, to_positive, reduce)
     place = torch.arange(pairs, device=distances.device)
-    place[to_positive != extreme[block.anchor]] = pairs
+    place.masked_fill_(to_positive != extreme[block.anchor], pairs)
     first = torch.full((rows,), pairs, device=distances.device)
     first.scatter_reduce_(0, block.anchor, place, "amin")
     return torch.where(first < pairs, first, -1), extreme
@@ -159,7 +159,7 @@ def random_between(
     """
     bits, shift = _bits(_in_lanes(distances)), _wrapping_shift(above)
     every = torch.arange(bits[0].numel(), device=bits.device).view(bits.shape[1:])
-    column_word = random_words(key, every, every.new_tensor(-1)).to(bits.dtype) | 1
+    column_word = random_words(key, every, torch.full_like(every, -1)).to(bits.dtype) | 1
     question_word = random_words(key, *slot).to(bits.dtype) | 1
     asked = row, shift, _bits(below) + shift, question_word
     best, column = _answered(_largest_word_below, (bits, column_word), asked, compiled=compiled)

@@ -10,10 +10,12 @@ from torch import Tensor, nn
 
 from metricface.distances import Distance, SquaredEuclidean
 from metricface.distances.given import check_distance
-from metricface.embeddings import check_embeddings
+from metricface.distances.product import may_tie, without_rounding
+from metricface.embeddings import check_embeddings, working_dtype
 from metricface.given import as_count
 from metricface.identities import MatchBlock, Matches
 from metricface.miners.draws import Draws
+from metricface.transfers import Fetched
 from metricface.types import Labels, Pairs, Triplets
 
 Mined = TypeVar("Mined", Triplets, Pairs)
@@ -103,22 +105,23 @@ class Miner(nn.Module, ABC, Generic[Mined]):
         """
         check_embeddings(embeddings, ref_emb, squared=not self.distance.normalize)
         matches = Matches.of(embeddings, labels, ref_emb, ref_labels, ids=ids, ref_ids=ref_ids)
-        query, reference = self.distance.settled(embeddings, ref_emb)
         self._dim = embeddings.shape[1]
         if self.draws is not None and self.drawing():
             self._key = self.draws.next_key()
-        seen = reference if self.needs_distances else reference[:0]
-        row = query.element_size() * self.copies
-        mined: list[Mined] = []
-        for start, stop in matches.blocks(self.block_bytes, per_reference=row):
-            block = matches.block(start, stop)
-            distances = self.distance.block(query[start:stop], seen)
-            mined.append(self._from_batch_start(self.mine(distances, block), start))
-        if len(mined) == 1:
-            return mined[0]
-        empty = torch.empty(0, dtype=torch.int64, device=embeddings.device)
-        joined = [torch.cat(parts) for parts in zip(*mined, strict=True)]
-        return self.kind(*(joined or [empty] * len(self.kind._fields)))
+        if not self.needs_distances:
+            nothing = embeddings[:, :0].to(working_dtype(embeddings))
+            return self._over_blocks(nothing, nothing[:0], matches)
+        query, reference = self.distance.prepare(embeddings, ref_emb)
+        tie = Fetched(may_tie(reference))
+        early = tie.arrived()
+        if early and tie.wait():
+            return self._over_blocks(*without_rounding(query, reference), matches)
+        mined = self._over_blocks(query, reference, matches)
+        # An accelerator answers when it has mined; ties are rare, so mining again is sooner than
+        # making the host wait for the answer first.
+        if not early and tie.wait():
+            return self._over_blocks(*without_rounding(query, reference), matches)
+        return mined
 
     def drawing(self) -> bool:
         """Whether the rule draws as it is set; if not, a call keeps its place in the sequence."""
@@ -127,6 +130,20 @@ class Miner(nn.Module, ABC, Generic[Mined]):
     def numbers(self, anchor: Tensor, block: MatchBlock) -> Tensor:
         """Numbers of a block's anchors within the batch of all processes: draws depend on them."""
         return anchor + (self.first_anchor + block.start)
+
+    def _over_blocks(self, query: Tensor, reference: Tensor, matches: Matches) -> Mined:
+        """What is mined from these rows, block by block."""
+        row = query.element_size() * self.copies
+        mined: list[Mined] = []
+        for start, stop in matches.blocks(self.block_bytes, per_reference=row):
+            block = matches.block(start, stop)
+            distances = self.distance.block(query[start:stop], reference)
+            mined.append(self._from_batch_start(self.mine(distances, block), start))
+        if len(mined) == 1:
+            return mined[0]
+        empty = torch.empty(0, dtype=torch.int64, device=query.device)
+        joined = [torch.cat(parts) for parts in zip(*mined, strict=True)]
+        return self.kind(*(joined or [empty] * len(self.kind._fields)))
 
     def _from_batch_start(self, mined: Mined, start: int) -> Mined:
         """The same tuples with anchors counted from the start of the batch."""

@@ -6,9 +6,10 @@ from torch import Tensor
 
 from metricface.distances import Cosine, Distance
 from metricface.given import as_count_or_none, zero_or_above
-from metricface.identities import MatchBlock
+from metricface.identities import MatchBlock, places
 from metricface.miners.kernels import extreme_positive
 from metricface.miners.miner import Miner
+from metricface.transfers import Fetched
 from metricface.types import Pairs
 
 
@@ -64,7 +65,8 @@ negative=tensor([2, 2]))
         to_positive = distances[block.anchor, block.positive]
         _, farthest = extreme_positive(distances, block, "farthest")
         nearest = block.hide_(distances).amin(1)
-        far = to_positive > nearest[block.anchor] - self.epsilon
+        overlapping = to_positive > nearest[block.anchor] - self.epsilon
+        positives = Fetched(overlapping.sum())  # it has arrived when the negatives are known
         within = (farthest + self.epsilon)[:, None]
         if self.per_anchor is None or self.per_anchor >= distances.shape[1]:
             anchor, negative = (distances < within).nonzero(as_tuple=True)
@@ -72,4 +74,5 @@ negative=tensor([2, 2]))
             values, columns = distances.topk(self.per_anchor, dim=1, largest=False)
             anchor, place = (values < within).nonzero(as_tuple=True)
             negative = columns[anchor, place]
+        far = places(overlapping, int(positives.wait()))
         return Pairs(block.anchor[far], block.positive[far], anchor, negative)

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from metricface.given import as_count
-from metricface.identities import MatchBlock
+from metricface.identities import MatchBlock, places
 from metricface.miners.draws import Draws, random_below
 from metricface.miners.miner import Miner
+from metricface.transfers import sent
 from metricface.types import Triplets
 
 
@@ -45,7 +46,8 @@ class RandomMiner(Miner[Triplets]):
     def mine(self, distances: Tensor, block: MatchBlock) -> Triplets:
         """Draw, anchor by anchor."""
         positives, negatives = block.positive_count(), block.negative_count()
-        usable = ((positives > 0) & (negatives > 0)).nonzero().squeeze(1)
+        own, others = block.counts
+        usable = sent(places((own > 0) & (others > 0)), positives.device)
         anchor = usable.repeat_interleave(self.per_anchor)
         slot = torch.arange(len(anchor), device=anchor.device) % self.per_anchor
         first = torch.cumsum(positives, 0) - positives

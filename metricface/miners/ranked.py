@@ -7,7 +7,7 @@ from torch import Tensor
 
 from metricface.distances import Distance
 from metricface.given import above_zero, as_count, as_pair
-from metricface.identities import MatchBlock
+from metricface.identities import MatchBlock, places
 from metricface.miners.draws import Draws, random_unit
 from metricface.miners.miner import Miner
 from metricface.types import Triplets, ragged
@@ -86,8 +86,8 @@ class RankedMiner(Miner[Triplets]):
     def _ranked_positives(self, distances: Tensor, block: MatchBlock) -> tuple[Tensor, Tensor]:
         """Positives of the range, farthest first, padded with −inf; ``[b, ranks]`` each."""
         count = block.positive_count()
-        _, within = ragged(count)
-        width = int(count.max())
+        _, within = ragged(count, len(block.anchor))
+        width = int(block.counts[0].max())
         padded = distances.new_full((block.shape[0], width), -torch.inf)
         padded[block.anchor, within] = distances[block.anchor, block.positive]
         far, place = _ranked(padded, self.positive_rank, largest=True)
@@ -99,7 +99,7 @@ class RankedMiner(Miner[Triplets]):
         self, block: MatchBlock, far: Tensor, near: Tensor, temperature: float
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Anchors, and the columns drawn for them."""
-        usable = ((far > -torch.inf).any(1) & (near < torch.inf).any(1)).nonzero().squeeze(1)
+        usable = places((far > -torch.inf).any(1) & (near < torch.inf).any(1))
         anchor = usable.repeat_interleave(self.per_anchor)
         slot = torch.arange(len(anchor), device=anchor.device) % self.per_anchor
         sample = self.numbers(anchor, block)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from metricface.distances import Distance
 from metricface.given import above_zero
-from metricface.identities import MatchBlock
+from metricface.identities import MatchBlock, places
 from metricface.miners.draws import Draws
 from metricface.miners.kernels import next_beyond, random_between
 from metricface.miners.miner import Miner
@@ -110,4 +110,5 @@ class SemiHardMiner(Miner[Triplets]):
             farthest, easiest = distances.where(distances < torch.inf, -1.0).max(1)
             negative = torch.where(found, negative, easiest[anchor])
             found = farthest[anchor] >= 0
-        return Triplets(anchor[found], positive[found], negative[found])
+        kept = places(found)
+        return Triplets(anchor[kept], positive[kept], negative[kept])
