@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from metricface.distances import Distance, Euclidean
 from metricface.distances.given import check_distance
-from metricface.embeddings import check_embeddings, finite_check, may_look
+from metricface.embeddings import check_embeddings, finite_check, refuse
 from metricface.given import as_count
+from metricface.transfers import sent
 
 
 class Ring(nn.Module):
@@ -43,7 +44,8 @@ class Ring(nn.Module):
         self.pushed += len(entries)
         place = self.newest(min(len(entries), self.size), buffer.device)
         for buffer, entries in columns:
-            buffer[place] = entries[len(entries) - len(place) :].to(buffer)
+            kept = sent(entries[len(entries) - len(place) :], buffer.device)
+            buffer[place] = kept.to(buffer.dtype)
 
     def newest(self, count: int, device: torch.device) -> Tensor:
         """Where the last ``count`` entries stand, oldest first, int64 ``[count]``."""
@@ -117,7 +119,7 @@ class CrossBatchMemory(Ring):
         count = len(embeddings)
         labels = _integers("labels", labels, count)
         if ids is None:  # below zero and never used twice, so equal to no id that is given
-            ids = -1 - torch.arange(self.pushed, self.pushed + count)
+            ids = -1 - torch.arange(self.pushed, self.pushed + count, device=self.ids.device)
         else:
             ids = _integers("ids", ids, count)
         stored = self._shortened(embeddings)
@@ -162,24 +164,31 @@ class CrossBatchMemory(Ring):
         """
         measure = Euclidean() if distance is None else check_distance(distance)
         check_embeddings(embeddings, self.embeddings[:0], names=("embeddings", "the memory"))
-        known = _integers("ids", ids, len(embeddings)).to(self.ids.device)
+        known = sent(_integers("ids", ids, len(embeddings)), self.ids.device)
         place = self.newest(len(self), self.ids.device)
         # Stable, so that the last of equal ids is the latest.
         ordered, order = torch.sort(self.ids[place], stable=True)
         last = torch.searchsorted(ordered, known, right=True) - 1
         found = ((last >= 0) & (ordered[last] == known)) if len(ordered) else last >= 0
-        old = self.embeddings[place[order[last[found]]]]
-        return measure.paired(embeddings[found], old)
+        both = found.nonzero().squeeze(1)
+        old = self.embeddings[place[order[last[both]]]]
+        return measure.paired(embeddings[both], old)
 
     def _shortened(self, embeddings: Tensor) -> Tensor:
         """Embeddings in the memory's own dtype, all of them still finite."""
         stored = embeddings.to(self.embeddings.dtype)
-        if embeddings.dtype != stored.dtype and finite_check() and not stored.isfinite().all():
-            row, column = stored.isfinite().logical_not().nonzero()[0].tolist()
-            raise ValueError(
-                f"embeddings hold {float(embeddings[row, column]):g} in row {row} of "
-                f"{len(embeddings)}, more than {stored.dtype} holds, in which the memory stores "
-                f"them: memory.to({embeddings.dtype}) makes it wider"
+        if embeddings.dtype != stored.dtype and finite_check():
+            count, given, kept = len(embeddings), embeddings.dtype, stored.dtype
+            lost = ~stored.isfinite()
+            # Of each row the first entry that is, or its first.
+            entries = embeddings.detach().gather(1, lost.int().argmax(1, keepdim=True)).squeeze(1)
+            refuse(
+                lost.any(1),
+                entries.double(),
+                lambda row, entry: ValueError(
+                    f"embeddings hold {entry:g} in row {row} of {count}, more than {kept} holds, "
+                    f"in which the memory stores them: memory.to({given}) makes it wider"
+                ),
             )
         return stored
 
@@ -208,7 +217,7 @@ class CrossBatchMemory(Ring):
 
     def get_extra_state(self) -> Tensor:
         """How many embeddings were ever pushed, which tells where the ring stands."""
-        return torch.tensor(self.pushed)
+        return torch.tensor(self.pushed, device="cpu")
 
     def set_extra_state(self, state: Tensor) -> None:
         """Continue from a saved state."""
@@ -231,9 +240,13 @@ def _integers(name: str, values: Tensor, count: int) -> Tensor:
         raise ValueError(f"{count} embeddings came with {name} of {tuple(values.shape)}")
     numbers = values.long()
     unsigned = values.dtype == torch.uint64  # from 2^63 on they have become negative
-    if (unsigned or name == "ids") and may_look(numbers) and (numbers < 0).any():
-        row = int((numbers < 0).nonzero()[0])
-        rule = "below 2^63" if unsigned else "0 or above"
-        value = int(numbers[row]) + (2**64 if unsigned else 0)
-        raise ValueError(f"{name} must be {rule}, got {value} in row {row} of {count}")
+    if unsigned or name == "ids":
+        rule, added = ("below 2^63", 2**64) if unsigned else ("0 or above", 0)
+        refuse(
+            numbers < 0,
+            numbers,
+            lambda row, value: ValueError(
+                f"{name} must be {rule}, got {int(value) + added} in row {row} of {count}"
+            ),
+        )
     return numbers

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metricface.embeddings import may_look
+from metricface.embeddings import below
+from metricface.transfers import sent
 from metricface.types import Labels, label_array
 
 
@@ -14,7 +15,7 @@ def class_numbers(labels: Labels, num_classes: int, embeddings: Tensor) -> Tenso
     """Check labels against a number of classes and a batch.
 
     Labels on an accelerator are looked at only while
-    :class:`~metricface.embeddings.set_finite_check` is on, since the host has to wait for them.
+    :class:`~metricface.embeddings.set_finite_check` is on, and as that says.
 
     Args:
         labels: integers ``[B]`` from 0 to C − 1.
@@ -43,15 +44,16 @@ def class_numbers(labels: Labels, num_classes: int, embeddings: Tensor) -> Tenso
         numbers = torch.from_numpy(array.astype(np.int64))
     if len(numbers) != len(embeddings):
         raise ValueError(f"{len(embeddings)} embeddings came with {len(numbers)} labels")
-    if may_look(numbers):
-        bad = (numbers < 0) | (numbers >= num_classes)
-        if bad.any():
-            row = int(bad.nonzero()[0])
-            raise ValueError(
-                f"labels must be class numbers from 0 to {num_classes - 1}, "
-                f"got {int(numbers[row])} in row {row} of {len(numbers)}"
-            )
-    return numbers.to(embeddings.device)
+    count = len(numbers)
+    numbers = below(
+        numbers,
+        num_classes,
+        lambda row, number: ValueError(
+            f"labels must be class numbers from 0 to {num_classes - 1}, "
+            f"got {number} in row {row} of {count}"
+        ),
+    )
+    return sent(numbers, embeddings.device)
 
 
 def _not_integer(labels: Tensor) -> bool:

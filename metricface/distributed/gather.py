@@ -121,7 +121,8 @@ class _Part(NamedTuple):
 
     @classmethod
     def of(cls, embeddings: Tensor, labels: Labels, ids: Labels | None) -> _Part:
-        check_embeddings(embeddings)
+        # The facts that the ranks tell one another are waited for in any case.
+        check_embeddings(embeddings, at_once=world_size() > 1)
         given = {"labels": labels} if ids is None else {"labels": labels, "ids": ids}
         keys = {name: Keys.of(given[name], name, embeddings.device) for name in given}
         for name, each in keys.items():
