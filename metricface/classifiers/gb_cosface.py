@@ -101,7 +101,7 @@ class GBCosFace(Classifier):
 
     def _shared_boundary(self, middle: Tensor) -> tuple[Tensor, Tensor]:
         """The global boundary to use, and the mean over the batch of all processes."""
-        total = torch.stack([middle.sum(), middle.new_tensor(len(middle))])
+        total = torch.stack([middle.sum(), middle.new_full((), len(middle))])
         if self.training and distributed.is_available() and distributed.is_initialized():
             distributed.all_reduce(total)
         known = self.boundary.to(total.dtype)

@@ -72,7 +72,7 @@ class _TargetAndRest(torch.autograd.Function):
         low: torch.dtype,
         each: int,
     ) -> tuple[Tensor, Tensor]:
-        factor = None if length is None else 1 / length
+        factor = None if length is None else (1 / length).clamp_max(torch.finfo(weight.dtype).max)
         weight_low = weight.to(low)
         logits = (queries.to(low) @ weight_low.T).to(queries.dtype)
         if factor is not None:
@@ -128,6 +128,8 @@ def _remove_radial_(gradient: Tensor, weight: Tensor, factor: Tensor) -> None:
         some = slice(start, start + _CLASSES_AT_ONCE)
         unit, part = weight[some] * factor[some, None], gradient[some]
         part.addcmul_(unit, (part * unit).sum(1, keepdim=True), value=-1)
+        if weight.device.type != "cpu":  # where weights may be shorter than the floor
+            part.div_((factor[some, None] * GRADIENT_FLOOR).clamp_min(1))
 
 
 def _dividable(weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -136,8 +138,11 @@ def _dividable(weight: Tensor) -> tuple[Tensor, Tensor]:
     A weight shorter than the floor is replaced by one of that length and the same direction: so
     its gradient is that of :func:`unit_rows`, which below the floor does not grow any more.
     Nearly always no weight is that short, so the plain norm, which reads them only once, is
-    tried first.
+    tried first. The host does not wait for an accelerator to tell: there weights stay what they
+    are, and their gradient is shortened instead.
     """
+    if weight.device.type != "cpu":
+        return weight, row_lengths(weight.detach()).squeeze(1)
     length = torch.linalg.vector_norm(weight.detach(), dim=1)
     if bool(((length >= GRADIENT_FLOOR) & (length <= 1 / GRADIENT_FLOOR)).all()):
         return weight, length
