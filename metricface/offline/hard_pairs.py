@@ -24,6 +24,7 @@ def hard_pairs(
     distance: Distance | None = None,
     near_duplicate: float | None = None,
     margin: tuple[float, float] | None = None,
+    relative_margin: float | None = None,
     effort: int | None = None,
     progress: bool = False,
     across_ranks: bool = False,
@@ -48,6 +49,7 @@ def hard_pairs(
         distance: what is measured; squared Euclidean of normalised embeddings if None.
         near_duplicate: as in :func:`nearest_impostors`.
         margin: as in :func:`nearest_impostors`.
+        relative_margin: as in :func:`nearest_impostors`.
         effort: as in :func:`nearest_impostors`.
         progress: show a bar; needs tqdm.
         across_ranks: as in :func:`nearest_impostors`.
@@ -96,6 +98,7 @@ def hard_pairs(
         distance=distance,
         near_duplicate=near_duplicate,
         margin=margin,
+        relative_margin=relative_margin,
         effort=effort,
         progress=progress,
         across_ranks=across_ranks,

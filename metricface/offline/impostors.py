@@ -12,7 +12,14 @@ from metricface.distances import Distance, SquaredEuclidean
 from metricface.distances.rows import Rows
 from metricface.distances.tiles import in_whole_tiles, width_for
 from metricface.distributed.together import Together
-from metricface.given import as_count, as_count_or_none, as_number, as_pair, zero_or_above
+from metricface.given import (
+    above_zero,
+    as_count,
+    as_count_or_none,
+    as_number,
+    as_pair,
+    zero_or_above,
+)
 from metricface.offline.approximate import approximate_search
 from metricface.offline.candidates import Candidates
 from metricface.offline.neighbours import Neighbours
@@ -37,6 +44,7 @@ def nearest_impostors(
     distance: Distance | None = None,
     near_duplicate: float | None = None,
     margin: tuple[float, float] | None = None,
+    relative_margin: float | None = None,
     effort: int | None = None,
     progress: bool = False,
     across_ranks: bool = False,
@@ -48,15 +56,22 @@ def nearest_impostors(
     for a few ``anchors`` tells what they miss. The distances returned are exact with all three.
 
     The very nearest impostors are often no impostors but the same picture, or the same person,
-    under two names. Two filters pass them over: ``near_duplicate``, one bound for all, and
-    ``margin=(lo, hi)``, by each anchor's nearest positive p::
+    under two names. Three filters pass them over: ``near_duplicate``, one bound for all, and by
+    each anchor's nearest positive p ``margin=(lo, hi)`` and ``relative_margin=c``::
 
-        D(a, p) + lo  ≤  D(a, n)  <  D(a, p) + hi
+        D(a, p) + lo  ≤  D(a, n)  <  D(a, p) + hi            c · D(a, p)  ≤  D(a, n)
 
-    An anchor without positives has no such bounds. Embeddings are read a part at a time and may
-    be memory-mapped. At 128 dimensions exact search adds 91 MiB to 100,000 of them and 54 MiB to
-    1,000,000 (10,000 anchors); ivf 222 and 886 MiB, hnsw 194 and 940 MiB (all anchors), with the
-    float32 copy that both keep.
+    An anchor without positives has no bounds by them. A ``relative_margin`` has no unit: it means
+    the same while distances shrink during a training, and in a crowded region as in an empty one.
+
+    NV-Retriever states both for similarities, where more is nearer. Its TopK-PercPos keeps
+    negatives of at most 95 % of the positive's score, so only what is farther than the positive, as
+    c ≥ 1 does here; a smaller c also keeps what is nearer, but not by much. With cosine distances
+    95 % of a score is ``0.05 + 0.95 · D(a, p)  ≤  D(a, n)``, which is no multiple of D(a, p).
+
+    Embeddings are read a part at a time and may be memory-mapped. At 128 dimensions exact search
+    adds 91 MiB to 100,000 of them and 54 MiB to 1,000,000 (10,000 anchors); ivf 222 and 886 MiB,
+    hnsw 194 and 940 MiB (all anchors), with the float32 copy that both keep.
 
     Args:
         embeddings: floating ``[N, D]``.
@@ -68,6 +83,9 @@ def nearest_impostors(
         near_duplicate: impostors nearer than this are taken for the same picture.
         margin: range beyond the nearest positive, ``lo < hi``. Differences as fine as float32
             rounding (1e-6 of the squared norm) need float64 embeddings.
+        relative_margin: impostors nearer than this share of the distance of the nearest positive
+            are taken for the same person; above 0. Of squared distances the square is meant:
+            0.81 is 0.9 of the plain ones.
         effort: cells visited (ivf, default a twentieth of 4√N, at least 20) or candidates kept
             (hnsw, default 64) for each anchor: more is slower and misses less. Where too few are
             found it is doubled.
@@ -81,7 +99,7 @@ def nearest_impostors(
         fewer. An approximate search gives up on an anchor after 16,384 candidates.
 
     Raises:
-        ValueError: k, margin, effort or anchors out of range, NaN as a bound, bad embeddings or
+        ValueError: k, margins, effort or anchors out of range, NaN as a bound, bad embeddings or
             label count. Across ranks whatever is wrong on one of them, on all.
         TypeError: embeddings that are not floating, k, effort or anchors that are not integers,
             bounds that are no numbers.
@@ -89,8 +107,15 @@ def nearest_impostors(
 
     Example:
         >>> x = np.array([[1.0, 0.0], [0.9, 0.1], [0.8, 0.3], [0.0, 1.0]])
-        >>> nearest_impostors(x, ["anna", "anna", "ben", "carl"], 1).indices.ravel()
+        >>> names = ["anna", "anna", "ben", "carl"]
+        >>> nearest_impostors(x, names, 1).indices.ravel()
         array([2, 2, 1, 2])
+        >>> nearest_impostors(x, names, 1, relative_margin=6).indices.ravel()
+        array([2, 3, 1, 2])
+
+    Reference:
+        Moreira et al., "NV-Retriever: Improving text embedding models with effective hard-negative
+        mining", 2024, positive-aware mining methods (TopK-MarginPos, TopK-PercPos).
     """
     with Together(across_ranks) as together:
         distance = SquaredEuclidean() if distance is None else distance
@@ -99,24 +124,37 @@ def nearest_impostors(
         if near_duplicate is not None:
             near_duplicate = zero_or_above("near_duplicate", near_duplicate)
         margin = None if margin is None else _range(margin)
+        if relative_margin is not None:
+            relative_margin = above_zero("relative_margin", relative_margin)
         if index not in get_args(Index):
             raise ValueError(f"index must be 'exact', 'ivf' or 'hnsw', got {index!r}")
         rows = Rows(embeddings, distance)
         codes = torch.from_numpy(numbered(labels, count=len(rows)).numbers)
         chosen = _row_numbers(anchors, len(rows))
-        settings = (k, index, near_duplicate, margin, effort)
+        settings = (k, index, near_duplicate, margin, relative_margin, effort)
         held = {"labels": codes, "anchors": chosen, "settings": settings}
         together.agree({**rows.facts(), **held})
         shown = progress and together.rank == 0
-        allowed = _candidates(rows, codes, chosen, near_duplicate, margin, together, progress=shown)
+        nearest = None
+        if margin is not None or relative_margin is not None:
+            own = positives(
+                *(rows, codes, chosen, 1, distance),
+                farthest=False,
+                progress=shown,
+                together=together,
+            )
+            nearest = torch.full((len(rows),), torch.inf, dtype=torch.float64)
+            nearest[chosen] = torch.from_numpy(own.distances[:, 0]).double()
+        bounds = _bounds(len(rows), nearest, near_duplicate, margin, relative_margin)
+        allowed = Candidates(codes, distance, *bounds)
         most = max(1, _BYTES_AT_ONCE // (8 * max(rows.dim, k)))
         at_once, step = in_whole_tiles(most, rows.device)
-        own = chosen[together.stretch(len(chosen), step)]
+        part = chosen[together.stretch(len(chosen), step)]
         if index == "exact":
-            found = _exact(rows, own, k, allowed.on(rows.device), at_once, progress=shown)
+            found = _exact(rows, part, k, allowed.on(rows.device), at_once, progress=shown)
         else:
-            found = approximate_search(rows, own, k, allowed, index, effort=effort, progress=shown)
-        return allowed.bounded(measured(rows, own, found, distance), own).of_all(together)
+            found = approximate_search(rows, part, k, allowed, index, effort=effort, progress=shown)
+        return allowed.bounded(measured(rows, part, found, distance), part).of_all(together)
 
 
 def _exact(
@@ -140,39 +178,26 @@ def _exact(
     return torch.cat(found)
 
 
-def _candidates(
-    rows: Rows,
-    codes: Tensor,
-    anchors: Tensor,
+def _bounds(
+    rows: int,
+    nearest: Tensor | None,
     near_duplicate: float | None,
     margin: tuple[float, float] | None,
-    together: Together,
-    *,
-    progress: bool,
-) -> Candidates:
-    """Who may be mined, from the two filters."""
-    distance = rows.distance
-    lower = upper = None
+    relative_margin: float | None,
+) -> tuple[Tensor | None, Tensor | None]:
+    """The least distance of an impostor and what it must be below, ``[N]``; None for no bound.
+
+    ``nearest`` is the distance of each row's nearest positive ``[N]``, infinite without one.
+    """
+    lowers, upper = [], None
     if near_duplicate is not None:
-        lower = torch.full((len(rows),), float(near_duplicate), dtype=torch.float64)
-    if margin is not None:
-        own = positives(
-            rows,
-            codes,
-            anchors,
-            1,
-            distance,
-            farthest=False,
-            progress=progress,
-            together=together,
-        )
-        nearest = torch.full((len(rows),), torch.inf, dtype=torch.float64)
-        nearest[anchors] = torch.from_numpy(own.distances[:, 0]).double()
-        alone = nearest.isinf()
-        beyond = (nearest + margin[0]).where(~alone, -torch.inf)
-        lower = beyond if lower is None else torch.maximum(lower, beyond)
+        lowers.append(torch.full((rows,), near_duplicate, dtype=torch.float64))
+    if nearest is not None and margin is not None:
+        lowers.append((nearest + margin[0]).where(nearest.isfinite(), -torch.inf))
         upper = nearest + margin[1]
-    return Candidates(codes, distance, lower, upper)
+    if nearest is not None and relative_margin is not None:
+        lowers.append((nearest * relative_margin).where(nearest.isfinite(), -torch.inf))
+    return torch.stack(lowers).amax(0) if lowers else None, upper
 
 
 def _row_numbers(anchors: Labels | None, count: int) -> Tensor:

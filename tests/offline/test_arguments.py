@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,13 @@ def test_a_bound_that_passes_over_everyone_is_refused(bad: Any) -> None:
         nearest_impostors(X, Y, 2, near_duplicate=bad)
     with pytest.raises((TypeError, ValueError), match="near_duplicate must be "):
         hard_pairs(X, Y, near_duplicate=bad)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), 0.0, -0.1, True, "0.5"])
+def test_a_relative_margin_is_above_zero(bad: Any) -> None:
+    for search in (partial(nearest_impostors, X, Y, 2), partial(hard_pairs, X, Y)):
+        with pytest.raises((TypeError, ValueError), match="relative_margin must be "):
+            search(relative_margin=bad)
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,22 @@ def test_filters_are_the_plain_loops(
     )
 
 
+@settings(deadline=None, max_examples=40)
+@given(
+    labelled_sets(),
+    st.sampled_from([0.5, 1.0, 1.25]),
+    st.sampled_from([None, (-2.5, 4.5)]),
+    st.sampled_from([0.0, 1.5]),
+)
+def test_the_relative_margin_is_the_plain_loops(
+    sample: LabelledSet, share: float, margin: tuple[float, float] | None, near: float
+) -> None:
+    x, labels = sample
+    bounds: dict[str, Any] = {"near_duplicate": near, "margin": margin, "relative_margin": share}
+    found = nearest_impostors(x, labels, 3, distance=PLAIN, **bounds)
+    _assert_nearest(found, oracle.impostors(x.astype(float), labels, **bounds), x)
+
+
 def _clustered(
     count: int = 600, dim: int = 8, seed: int = 0
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
@@ -147,7 +163,9 @@ def test_anchors_are_a_part_of_the_whole() -> None:
 
 
 @pytest.mark.parametrize(("index", "dim"), [("ivf", 8), ("ivf", 24), ("hnsw", 8)])
-@pytest.mark.parametrize("filters", [{}, {"margin": (0.0, 0.8)}, {"near_duplicate": 0.25}])
+@pytest.mark.parametrize(
+    "filters", [{}, {"margin": (0.0, 0.8)}, {"near_duplicate": 0.25}, {"relative_margin": 0.9}]
+)
 def test_approximate_with_full_effort_misses_next_to_nothing(
     index: Literal["ivf", "hnsw"],
     dim: int,

@@ -23,6 +23,7 @@ def impostors(
     *,
     near_duplicate: float = 0.0,
     margin: tuple[float, float] | None = None,
+    relative_margin: float = 0.0,
 ) -> Found:
     """Every allowed impostor of every anchor with its distance, nearest first."""
     answer = []
@@ -31,6 +32,8 @@ def impostors(
         low, high = near_duplicate, math.inf
         if margin is not None and own:
             low, high = max(low, min(own) + margin[0]), min(own) + margin[1]
+        if own:
+            low = max(low, relative_margin * min(own))
         others = [(squared(x[i], x[j]), j) for j in range(len(x)) if labels[j] != labels[i]]
         answer.append(sorted((d, j) for d, j in others if low <= d < high))
     return answer
