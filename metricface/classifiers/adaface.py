@@ -70,8 +70,12 @@ class AdaFace(Classifier):
         self.margin = check_angle("margin", margin)
         self.h = zero_or_above("h", h)
         self.alpha = as_share("alpha", alpha)
-        self.register_buffer("norm_mean", torch.tensor(20.0))
-        self.register_buffer("norm_std", torch.tensor(100.0))
+        for name, value in self.start_values().items():
+            self.register_buffer(name, torch.tensor(value))
+
+    def start_values(self) -> dict[str, float]:
+        """Those of the official code."""
+        return {"norm_mean": 20.0, "norm_std": 100.0}
 
     def target(self, cosine: Tensor, quality: Tensor | float = 0.0) -> Tensor:
         """``cos(θ − m q) − m (1 + q)``.

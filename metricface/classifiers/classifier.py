@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, TypeAlias
+from collections.abc import Mapping
+from typing import ClassVar, Literal, NamedTuple, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +18,17 @@ from metricface.given import as_count
 from metricface.types import Labels
 
 ClassifierReduction: TypeAlias = Literal["mean", "sum", "none"]
+
+
+class Products(NamedTuple):
+    """What a loss needs to know of the class weights: a few numbers for each row, each ``[B]``."""
+
+    target: Tensor
+    """The logit of the row's own class."""
+    rest: Tensor
+    """The log-sum-exp of its logits for all other classes."""
+    length: Tensor | None
+    """‖w_y‖, where the members of the family let it count."""
 
 
 class Classifier(nn.Module):
@@ -101,12 +113,8 @@ class Classifier(nn.Module):
             ValueError: shapes that do not agree; a label out of range; NaN or infinity.
         """
         x, classes = self.checked(embeddings, labels)
-        weight = self.weight.to(x.dtype)
-        target, rest = target_and_rest(
-            self.queries(x), weight, classes, unit_weight=self.unit_weight
-        )
-        length = self.lengths(x, classes)
-        return self.reduced(softplus(rest - length * self.row_target(target / length, x)))
+        products = self.products(self.queries(x), classes, self.by_class())
+        return self.reduced(self.terms(x, products))
 
     def logits(self, embeddings: Tensor) -> Tensor:
         """The logits of all classes, without a margin: what to classify by.
@@ -130,13 +138,43 @@ class Classifier(nn.Module):
         """What is multiplied with the class weights, ``[B, D]``."""
         return x if self.scale is None else unit_rows(x) * self.scale
 
-    def lengths(self, x: Tensor, classes: Tensor) -> Tensor | float:
+    def products(
+        self, queries: Tensor, classes: Tensor, parameters: Mapping[str, Tensor]
+    ) -> Products:
+        """The dense step, the only one that looks at class weights.
+
+        Args:
+            queries: ``[B, D]``.
+            classes: int64 ``[B]``, rows of the parameters.
+            parameters: those of :meth:`by_class`, of all classes or of some.
+        """
+        weight = parameters["weight"].to(queries.dtype)
+        target, rest = target_and_rest(queries, weight, classes, unit_weight=self.unit_weight)
+        length = None
+        if self.scale is None and not self.unit_weight:
+            length = row_lengths(weight[classes]).squeeze(1)
+        return Products(target, rest, length)
+
+    def terms(self, x: Tensor, products: Products) -> Tensor:
+        """The loss of each row, ``[B]``; in training mode once for each batch."""
+        length = self.lengths(x, products.length)
+        return softplus(products.rest - length * self.row_target(products.target / length, x))
+
+    def by_class(self) -> dict[str, Tensor]:
+        """The parameters that have a row for each class."""
+        return {"weight": self.weight}
+
+    def start_values(self) -> dict[str, float]:
+        """The number that each parameter and buffer beside ``weight`` is filled with at first."""
+        return {}
+
+    def lengths(self, x: Tensor, of_weight: Tensor | None = None) -> Tensor | float:
         """What makes the target's logit of its cosine: a number, or one for each row, ``[B]``."""
         if self.scale is not None:
             return self.scale
         length = row_lengths(x).squeeze(1)
-        if not self.unit_weight:
-            length = length * row_lengths(self.weight[classes].to(x.dtype)).squeeze(1)
+        if of_weight is not None:
+            length = length * of_weight
         return length.clamp_min(torch.finfo(x.dtype).tiny)  # dividing by less could overflow
 
     def lifted(self, embeddings: Tensor) -> Tensor:

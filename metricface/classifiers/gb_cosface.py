@@ -6,10 +6,13 @@ import torch
 from torch import Tensor, distributed
 
 from metricface.classifiers.bounds import check_cosine_margin
-from metricface.classifiers.classifier import Classifier, ClassifierReduction, softplus
-from metricface.classifiers.target_and_rest import target_and_rest
+from metricface.classifiers.classifier import (
+    Classifier,
+    ClassifierReduction,
+    Products,
+    softplus,
+)
 from metricface.given import above_zero, as_number, as_pair, as_share
-from metricface.types import Labels
 
 
 class GBCosFace(Classifier):
@@ -82,14 +85,16 @@ class GBCosFace(Classifier):
         """``cos θ − 2m``: what is asked at α = 0, or of a sample that sits at the boundary."""
         return cosine - 2 * self.margin
 
-    def forward(self, embeddings: Tensor, labels: Labels) -> Tensor:
-        """The loss of one batch; see :meth:`Classifier.forward`."""
-        x, classes = self.checked(embeddings, labels)
-        target, rest = target_and_rest(self.queries(x), self.weight.to(x.dtype), classes)
+    def start_values(self) -> dict[str, float]:
+        """No boundary is known before the first batch."""
+        return {"boundary": torch.nan}
+
+    def terms(self, x: Tensor, products: Products) -> Tensor:
+        """The loss of each row; in training mode the boundary moves afterwards."""
         if self.num_classes == 1:  # without another class there is no boundary
-            return self.reduced(0 * target)
-        scale = self.lengths(x, classes)
-        own, other = target / scale, rest / scale
+            return 0 * products.target
+        scale = self.lengths(x)
+        own, other = products.target / scale, products.rest / scale
         middle = ((own + other) / 2).detach()
         shared, mean = self._shared_boundary(middle)
         boundary = middle + self.alpha * (shared - middle)
@@ -97,7 +102,7 @@ class GBCosFace(Classifier):
             self.boundary.copy_(torch.lerp(shared, mean, self.gamma))
         positive = softplus(2 * scale * (boundary - own + self.margin))
         negative = softplus(2 * scale * (other - boundary + self.margin))
-        return self.reduced((positive + negative) / 2)
+        return (positive + negative) / 2
 
     def _shared_boundary(self, middle: Tensor) -> tuple[Tensor, Tensor]:
         """The global boundary to use, and the mean over the batch of all processes."""

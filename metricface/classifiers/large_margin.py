@@ -5,10 +5,9 @@ from __future__ import annotations
 from torch import Tensor
 
 from metricface.classifiers.annealing import Annealing
-from metricface.classifiers.classifier import Classifier, ClassifierReduction
+from metricface.classifiers.classifier import Classifier, ClassifierReduction, Products
 from metricface.classifiers.multiple_angle import psi
 from metricface.given import arrived, as_count
-from metricface.types import Labels
 
 L_SOFTMAX = Annealing(base=1000, gamma=2.5e-5, power=35, minimum=0)
 A_SOFTMAX = Annealing(base=1000, gamma=0.12, power=1, minimum=5)
@@ -76,11 +75,11 @@ class LSoftmax(Classifier):
         # As a difference it is exactly the cosine for m = 1.
         return cosine + (psi(cosine, self.margin) - cosine) / (1 + self.annealed)
 
-    def forward(self, embeddings: Tensor, labels: Labels) -> Tensor:
-        """The loss of one batch; see :meth:`Classifier.forward`."""
+    def terms(self, x: Tensor, products: Products) -> Tensor:
+        """The loss of each row; in training mode one iteration."""
         if self.training:
             self.iteration += 1
-        return super().forward(embeddings, labels)
+        return super().terms(x, products)
 
     def get_extra_state(self) -> dict[str, int]:
         """The iteration count, for ``state_dict``."""

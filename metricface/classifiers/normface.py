@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from metricface.classifiers.classifier import Classifier, ClassifierReduction
 from metricface.given import above_zero
@@ -50,3 +50,7 @@ class NormFace(Classifier):
             del self.scale
             self.initial_scale = scale
             self.scale = nn.Parameter(torch.tensor(scale))
+
+    def start_values(self) -> dict[str, float]:
+        """A learned scale begins where it was set."""
+        return {"scale": self.initial_scale} if isinstance(self.scale, Tensor) else {}

@@ -5,10 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from metricface.classifiers.bounds import check_scale
-from metricface.classifiers.classifier import Classifier, ClassifierReduction
-from metricface.classifiers.target_and_rest import target_and_rest
+from metricface.classifiers.classifier import Classifier, ClassifierReduction, Products
 from metricface.given import above_zero
-from metricface.types import Labels
 
 
 class ProxyNCA(Classifier):
@@ -59,12 +57,10 @@ class ProxyNCA(Classifier):
         self.scale = check_scale(scale, self.num_classes) if own_proxy else scale
         self.own_proxy = own_proxy
 
-    def forward(self, embeddings: Tensor, labels: Labels) -> Tensor:
-        """The loss of one batch; see :meth:`Classifier.forward`."""
+    def terms(self, x: Tensor, products: Products) -> Tensor:
+        """The loss of each row, ``[B]``."""
         if self.own_proxy:
-            return super().forward(embeddings, labels)
-        x, classes = self.checked(embeddings, labels)
-        target, rest = target_and_rest(self.queries(x), self.weight.to(x.dtype), classes)
+            return super().terms(x, products)
         if self.num_classes == 1:  # without another proxy there is nothing to be nearer than
-            return self.reduced(0 * target)
-        return self.reduced(rest - target)
+            return 0 * products.target
+        return products.rest - products.target

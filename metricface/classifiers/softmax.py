@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from metricface.classifiers.classifier import Classifier, ClassifierReduction
+from metricface.classifiers.classifier import (
+    Classifier,
+    ClassifierReduction,
+    Products,
+    softplus,
+)
+from metricface.classifiers.target_and_rest import target_and_rest
 from metricface.types import Labels
 
 
@@ -40,16 +48,39 @@ class Softmax(Classifier):
         super().__init__(num_classes, dim, scale=None, reduction=reduction)
         self.bias = nn.Parameter(torch.zeros(num_classes)) if bias else None
 
+    def products(
+        self, queries: Tensor, classes: Tensor, parameters: Mapping[str, Tensor]
+    ) -> Products:
+        """As the others', with the bias as one dimension more in which all queries are 1."""
+        weight = parameters["weight"].to(queries.dtype)
+        if "bias" in parameters:
+            bias = parameters["bias"].to(queries.dtype)
+            weight = torch.cat([weight, bias[:, None]], 1)
+            queries = torch.cat([queries, torch.ones_like(queries[:, :1])], 1)
+        return Products(*target_and_rest(queries, weight, classes, unit_weight=False), None)
+
+    def terms(self, x: Tensor, products: Products) -> Tensor:
+        """Cross-entropy of the logits as they are."""
+        return softplus(products.rest - products.target)
+
+    def by_class(self) -> dict[str, Tensor]:
+        """Weight and bias."""
+        return super().by_class() | ({} if self.bias is None else {"bias": self.bias})
+
+    def start_values(self) -> dict[str, float]:
+        """The bias begins at 0."""
+        return {} if self.bias is None else {"bias": 0.0}
+
     def logits(self, embeddings: Tensor) -> Tensor:
         """``w_j·x + b_j`` of all classes, ``[B, C]``."""
-        return self._products(self.lifted(embeddings))
+        return self._all(self.lifted(embeddings))
 
     def forward(self, embeddings: Tensor, labels: Labels) -> Tensor:
         """The loss of one batch; see :meth:`Classifier.forward`."""
         x, classes = self.checked(embeddings, labels)
-        return self.reduced(F.cross_entropy(self._products(x), classes, reduction="none"))
+        return self.reduced(F.cross_entropy(self._all(x), classes, reduction="none"))
 
-    def _products(self, x: Tensor) -> Tensor:
+    def _all(self, x: Tensor) -> Tensor:
         bias = None if self.bias is None else self.bias.to(x.dtype)
         return F.linear(x, self.weight.to(x.dtype), bias).to(x.dtype)
 
