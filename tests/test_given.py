@@ -56,6 +56,13 @@ def test_settings_that_are_no_numbers_are_refused_with_what_arrived(kind: Make, 
 
 
 @every_kind
+def test_a_part_without_values_is_made_with_the_same_settings(kind: Make) -> None:
+    with torch.device("meta"):
+        built = made(kind)
+    assert str(built) == str(made(kind))
+
+
+@every_kind
 def test_numbers_of_numpy_are_numbers(kind: Make) -> None:
     given = {
         name: np.int64(value) if annotation.startswith("int") else np.float64(value)
