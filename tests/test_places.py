@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from metricface.classifiers import Classifier
+from metricface.classifiers import Classifier, ShardedClassifier
 from metricface.losses import EmbeddingLoss
 from metricface.miners import Miner
 from metricface.samplers import IdentitySampler
@@ -115,7 +115,13 @@ FAMILIES = [
         "tests/cases.py",
         kinds([*LOSSES.values(), *OTHER_LOSSES.values()]),
     ),
-    Family(Classifier, "classifiers.md", "tests/cases.py", kinds(CLASSIFIERS.values())),
+    Family(
+        Classifier,
+        "classifiers.md",
+        "tests/cases.py",
+        # whose contracts are that of every case being whole and in parts the same
+        [*kinds(CLASSIFIERS.values()), ShardedClassifier],
+    ),
     Family(
         IdentitySampler,
         "samplers.md",

@@ -1,4 +1,4 @@
-"""Classifiers whose weights are class centres, with and without margins."""
+"""Classifiers whose weights are class centres, with and without margins, whole or split."""
 
 from metricface.classifiers.adaface import AdaFace
 from metricface.classifiers.annealing import Annealing
@@ -15,6 +15,7 @@ from metricface.classifiers.multiple_angle import psi
 from metricface.classifiers.normface import NormFace
 from metricface.classifiers.proxy_anchor import ProxyAnchor
 from metricface.classifiers.proxy_nca import ProxyNCA
+from metricface.classifiers.sharded import ShardedClassifier
 from metricface.classifiers.softmax import ModifiedSoftmax, Softmax
 from metricface.classifiers.sub_center import Cleaned, SubCenterArcFace
 from metricface.classifiers.target_and_rest import target_and_rest
@@ -36,6 +37,7 @@ __all__ = [
     "NormFace",
     "ProxyAnchor",
     "ProxyNCA",
+    "ShardedClassifier",
     "Softmax",
     "SubCenterArcFace",
     "arcface_target",
