@@ -23,6 +23,7 @@ from metricface.miners import DistanceWeightedMiner, RandomMiner, SemiHardMiner
 from metricface.recipes import GlobalBatchLoss, Objective
 from tests.cases import LOSSES, MINERS, OTHER_LOSSES
 from tests.distributed.group import ended, joined
+from tests.distributed.memory_steps import HALF, MEMORIES, ROWS, contents, remembering, taken
 from tests.layouts import draw_rows
 
 IN, DIM = 6, 4
@@ -220,16 +221,62 @@ def strings(rank: int, world: int) -> list[float]:
     return [float(value), float(TripletLoss(2.0, miner=RandomMiner())(x, names))]
 
 
-def centres(rank: int, world: int) -> list[float]:
-    """Centres follow the whole batch on every rank."""
-    loss = CenterLoss(4, DIM, weight=1.0)
-    one = CenterLoss(4, DIM, weight=1.0)
-    for step in range(4):
-        x, labels = draw_rows(6, DIM, step).float(), torch.tensor([0, 1, 2, 3, 0, 1])
-        own = slice(rank * (6 // world), (rank + 1) * (6 // world))
-        GlobalBatchLoss(loss)(x[own], labels[own])
+def centres(rank: int, world: int) -> dict[str, Any]:
+    """Centres follow the whole batch on every rank, whoever holds which part of it."""
+    loss, one, own = (CenterLoss(4, DIM, weight=1.0) for _ in range(3))
+    for step in range(6):
+        count = 4 + step
+        x, labels = draw_rows(count, DIM, step).float(), torch.arange(count) * (step + 1) % 4
+        cuts = [0, step, count] if world == 2 else [0, step, step, count]
+        part = slice(cuts[rank], cuts[rank + 1])
+        GlobalBatchLoss(loss)(x[part], labels[part])
+        own(x[part], labels[part])
         one(x, labels)
-    return [float((loss.centers - one.centers).abs().max()), float(loss.centers.abs().max())]
+    names = {"together": loss, "one": one, "own rows only": own}
+    return {name: each.centers.tolist() for name, each in names.items()}
+
+
+def remembered(path: Path) -> dict[str, Any]:
+    """Memories after each step: from the start, and from the state of one process."""
+    found: dict[str, Any] = {}
+    for name in MEMORIES:
+        loss, other = remembering(), remembering()
+        found[name] = taken(loss, range(HALF), ids=name == "ids")
+        if dist.get_rank() == 0:
+            torch.save(loss.state_dict(), path.parent / f"together, {name}.pt")
+        found[name] += taken(loss, range(HALF, len(ROWS)), ids=name == "ids")
+        other.load_state_dict(torch.load(path.parent / f"one, {name}.pt"))
+        found[f"{name}, restored"] = taken(other, range(HALF, len(ROWS)), ids=name == "ids")
+    return found
+
+
+def met_again(rank: int, world: int) -> dict[str, float]:
+    """An image was on the first rank, and is on the last one step later, or another one is."""
+    found = {}
+    for name, second in {"same image": 7, "another": 8, "no ids": None}.items():
+        loss = GlobalBatchLoss(ContrastiveLoss(), None, CrossBatchMemory(8, DIM))
+        for step, (holder, image) in enumerate([(0, 7), (world - 1, second)]):
+            count = int(rank == holder)
+            ids = None if second is None else torch.tensor([image])[:count]
+            value = loss(draw_rows(1, DIM, step).float()[:count], torch.tensor([0])[:count], ids)
+        found[name] = float(value)
+    return found
+
+
+def unharmed(rank: int, world: int) -> bool:
+    """A step that fails on one rank leaves the memory of every rank as it was."""
+    loss = remembering()
+    taken(loss, range(2), ids=True)
+    before = contents(loss)
+    x, labels = torch.ones(2, DIM, dtype=torch.float64), torch.tensor([0, 1])
+    for ids in ([0, 1], [0, -1 if rank == world - 1 else 2]):
+        bad = x / (0 if rank == world - 1 and ids == [0, 1] else 1)
+        try:
+            loss(bad, labels, torch.tensor(ids))
+        except ValueError:
+            continue
+        return False
+    return bool(contents(loss) == before)
 
 
 def main(path: Path) -> None:
@@ -246,6 +293,9 @@ def main(path: Path) -> None:
         "heard": heard(rank, world),
         "strings": strings(rank, world),
         "centres": centres(rank, world),
+        "remembered": remembered(path),
+        "met again": met_again(rank, world),
+        "unharmed": unharmed(rank, world),
     }
     said["values"] = double.values + single.values
     path.write_text(json.dumps(said))

@@ -12,15 +12,27 @@ from metricface.losses import TripletLoss
 from metricface.memory import CrossBatchMemory
 from metricface.miners import SemiHardMiner
 from metricface.recipes import GlobalBatchLoss
+from tests.distributed.memory_steps import HALF, MEMORIES, ROWS, SIZE, remembering, taken
 from tests.layouts import draw_rows
 from tests.processes import run
 
 
 @pytest.fixture(scope="module", params=[2, 3])
 def said(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """What each of two or three processes found."""
+    """What each of two or three processes found, from what one left them and with what it found."""
     folder = tmp_path_factory.mktemp("losses")
-    return run("tests.distributed.losses_program", folder, request.param)
+    one: dict[str, Any] = {}
+    for name in MEMORIES:
+        loss = remembering()
+        one[name] = taken(loss, range(HALF), ids=name == "ids")
+        torch.save(loss.state_dict(), folder / f"one, {name}.pt")
+        one[name] += taken(loss, range(HALF, len(ROWS)), ids=name == "ids")
+    every = run("tests.distributed.losses_program", folder, request.param)
+    for name in MEMORIES:
+        loss = remembering()
+        loss.load_state_dict(torch.load(folder / f"together, {name}.pt"))
+        one[f"{name}, restored"] = taken(loss, range(HALF, len(ROWS)), ids=name == "ids")
+    return [{**own, "one": one} for own in every]
 
 
 @pytest.mark.parametrize(("dtype", "bound"), [("double", 1e-12), ("single", 1e-6)])
@@ -49,10 +61,45 @@ def test_names_are_as_good_as_numbers(said: Any) -> None:
         assert value > 0
 
 
-def test_centres_are_those_of_one_process(said: Any) -> None:
+def test_centres_are_those_of_one_process_to_the_bit(said: Any) -> None:
+    first = said[0]["centres"]
+    assert any(any(centre) for centre in first["together"])
     for own in said:
-        error, largest = own["centres"]
-        assert error <= 1e-6 * largest
+        assert own["centres"]["together"] == first["together"] == first["one"]
+    # which they are not where each process shows them its own rows
+    apart = [torch.tensor(own["centres"]["own rows only"]) for own in said]
+    assert (apart[0] - apart[-1]).norm() > 0.1 * apart[0].norm()
+
+
+@pytest.mark.parametrize("name", [*MEMORIES, *(f"{name}, restored" for name in MEMORIES)])
+def test_a_memory_is_that_of_one_process_whoever_began_it(said: Any, name: str) -> None:
+    values = 0.0
+    for own in said:
+        for ours, right in zip(own["remembered"][name], own["one"][name], strict=True):
+            value, *state = ours
+            assert value == pytest.approx(right.value, rel=1e-12, abs=1e-12)
+            assert state == [*right[1:]]
+            values += value
+    assert values > 0
+
+
+def test_the_ids_that_a_memory_invents_are_used_once(said: Any) -> None:
+    for own in said:
+        ids = [number for *_, known, pushed in own["remembered"]["no ids"] for number in known]
+        assert min(ids) == -sum(ROWS)
+        *_, last, pushed = own["remembered"]["no ids"][-1]
+        assert pushed == sum(ROWS)
+        assert sorted(last) == [*range(-pushed, -pushed + SIZE)]
+
+
+def test_an_image_met_on_another_rank_later_is_not_its_own_positive(said: Any) -> None:
+    for own in said:
+        assert own["met again"]["same image"] == 0
+        assert own["met again"]["another"] == own["met again"]["no ids"] > 0
+
+
+def test_a_step_that_fails_on_one_rank_leaves_every_memory_as_it_was(said: Any) -> None:
+    assert all(own["unharmed"] for own in said)
 
 
 X, LABELS = draw_rows(8, 4, 0), torch.tensor([0, 0, 0, 1, 1, 2, 2, 3])
