@@ -30,6 +30,10 @@ from metricface.classifiers import (
     Softmax,
 )
 from metricface.distributed import rank, world_size
+from metricface.losses import MarginLoss
+from metricface.memory import CrossBatchMemory
+from metricface.miners import RandomMiner
+from metricface.recipes import GlobalBatchLoss
 from tests.layouts import draw_rows
 
 IN, DIM, CLASSES, ROWS = 5, 4, 7, 12
@@ -55,7 +59,10 @@ class Training:
         }
         if world_size() > 1:
             self.network = DistributedDataParallel(self.network)
-        self.parts = nn.ModuleDict({"network": self.network, "heads": nn.ModuleDict(self.split)})
+        memory = CrossBatchMemory(16, DIM).double()
+        self.pairs = GlobalBatchLoss(MarginLoss(nu=0.1), RandomMiner(2), memory).double()
+        others = {"network": self.network, "heads": nn.ModuleDict(self.split), "pairs": self.pairs}
+        self.parts = nn.ModuleDict(others)
         self.optimizers = [torch.optim.AdamW(p.parameters(), lr=0.01) for p in self.parts.values()]
 
     def run(self, first: int, last: int) -> None:
@@ -66,8 +73,9 @@ class Training:
             x = self.network(draw_rows(ROWS, IN, step)[own])
             labels = torch.arange(ROWS)[own] * (step + 1) % CLASSES
             self.parts.zero_grad()
-            value = torch.stack([head(x, labels) for head in self.split.values()]).sum()
-            torch.autograd.backward(value)
+            values = [head(x, labels) for head in self.split.values()]
+            values += [self.pairs(x, labels, torch.arange(ROWS)[own])]
+            torch.autograd.backward(torch.stack(values).sum())
             nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
             for head in self.split.values():
                 nn.utils.clip_grad_norm_(head.head.by_class().values(), 1.0)
@@ -102,7 +110,8 @@ def plain_state(head: nn.Module) -> dict[str, Any]:
 def weights(training: Training) -> dict[str, list[float]]:
     """All numbers of all parts, on rank 0."""
     found = {}
-    for name, each in [*training.split.items(), ("network", training.network)]:
+    others = [("network", training.network), ("pairs", training.pairs)]
+    for name, each in [*training.split.items(), *others]:
         state = plain_state(each.head if isinstance(each, ShardedClassifier) else each)
         values = [v for v in state.values() if isinstance(v, Tensor)]
         counts = [float(n) for v in state.values() if isinstance(v, dict) for n in v.values()]
