@@ -60,6 +60,10 @@ class CrossBatchMemory(Ring):
     miner and any loss take :meth:`reference` as ``ref_emb, ref_labels, ref_ids``. Everything is
     in ``state_dict``, and the stored embeddings follow ``.to()`` in device and dtype.
 
+    Where several processes train, :class:`~metricface.recipes.GlobalBatchLoss` pushes the batch
+    of all of them on each, so that there is one memory and one state. Given its own rows, each
+    process has another memory, in which the same invented id stands for another sample.
+
     Args:
         size: how many embeddings are kept, at least 1.
         dim: their dimension D.

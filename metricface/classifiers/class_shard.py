@@ -115,8 +115,8 @@ def _spread(rows: Tensor, shape: torch.Size) -> Tensor:
     from torch.distributed.tensor import DTensor, Shard
 
     mesh = init_device_mesh(travels_on(rows).type, (world_size(),))
-    stride = tuple(shape[1:].numel() if axis == 0 else 1 for axis in range(len(shape)))
+    whole = torch.empty(shape, device="meta")
     spread: Tensor = DTensor.from_local(
-        rows, mesh, [Shard(0)], run_check=False, shape=shape, stride=stride
+        rows, mesh, [Shard(0)], run_check=False, shape=shape, stride=whole.stride()
     )
     return spread

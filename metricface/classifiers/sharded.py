@@ -42,10 +42,10 @@ class ShardedClassifier(nn.Module):
     only if more are in the batch). They are drawn by seed and step. The gradient of the others
     is 0, which an optimizer with momentum or weight decay does not take for nothing to do.
 
-    On several processes ``head.weight`` is a DTensor: optimizers, ``clip_grad_norm_`` and
-    ``torch.distributed.checkpoint`` take it for the whole of which each process holds its part,
-    so that a checkpoint can be loaded on any number of processes. (Rprop and LBFGS do not know
-    DTensors.) Without a process group all classes are here, and the head is as it was.
+    On several processes ``head.weight`` is a DTensor (torch 2.5 or later): optimizers,
+    ``clip_grad_norm_`` and ``torch.distributed.checkpoint`` take it for the whole of which each
+    process holds its part, so that a checkpoint can be loaded on any number of processes. Without
+    a process group all classes are here, and the head is as it was.
 
     Args:
         head: is taken over, and keeps only the classes of this process. Built within
@@ -223,6 +223,8 @@ def _check_head(head: object) -> None:
             'COCO(centroids="batch") compares a batch with its own means and trains no class '
             "weights that could be split: GlobalBatchLoss gives its loss on several processes"
         )
+    if any(len(rows) != head.num_classes for rows in head.by_class().values()):
+        raise ValueError(f"{name} has not one row of weights for each class")
     if type(head).forward not in (Classifier.forward, COCO.forward, Softmax.forward):
         raise ValueError(
             f"{name} has a forward of its own, which cannot be split by class: let it override "

@@ -23,8 +23,9 @@ class CenterLoss(nn.Module):
 
     ``Δc_j = Σ_{y=j} (c_j − x) / (1 + n_j)``, n_j the number of class j in the batch.
 
-    They begin at 0 and are a buffer of ``state_dict``. Where several processes train, pass the
-    embeddings of all of them, or each moves centres of its own.
+    They begin at 0 and are a buffer of ``state_dict``. Where several processes train, call it
+    through :class:`~metricface.recipes.GlobalBatchLoss`, which gives it the rows of all: the
+    centres are then the same everywhere. Given its own rows, each process moves other centres.
 
     Args:
         num_classes: C.

@@ -128,6 +128,10 @@ def test_what_does_not_come_apart_is_refused_by_name() -> None:
         ShardedClassifier(COCO(5, 4, centroids="batch"))
     with pytest.raises(ValueError, match="_OwnForward has a forward of its own"):
         ShardedClassifier(_OwnForward(5, 4))
+    two_each = ArcFace(5, 4)
+    two_each.weight = nn.Parameter(torch.rand(10, 4))
+    with pytest.raises(ValueError, match="ArcFace has not one row of weights for each class"):
+        ShardedClassifier(two_each)
     with pytest.raises(ValueError, match="no one number"):
         ShardedClassifier(ArcFace(5, 4, reduction="none"))
     with pytest.raises(TypeError, match="must be a classifier of metricface, got Linear"):

@@ -20,7 +20,7 @@ def main(path: Path) -> None:
     torch.set_num_threads(1)
     # Rounding may decide what is mined; of float64 it does not.
     torch.set_default_dtype(torch.float64)
-    (program,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    program, *_ = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     names: dict[str, Any] = {}
     exec(compile(program, str(PAGE), "exec"), names)
     network: nn.Module = names["network"]

@@ -13,11 +13,19 @@ from typing import Any, NamedTuple
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
 from torch.nn.parallel import DistributedDataParallel
 
-from metricface.classifiers import ArcFace, Classifier, CosFace, ShardedClassifier
+from metricface.classifiers import (
+    ArcFace,
+    Classifier,
+    CosFace,
+    NormFace,
+    ShardedClassifier,
+    Softmax,
+)
 from tests.cases import CLASSIFIERS
-from tests.distributed.checkpoint_parts import Training, load_all, save_all, weights
+from tests.distributed.checkpoint_parts import Training, load_all, plain_state, save_all, weights
 from tests.distributed.group import ended, joined
 from tests.layouts import draw_rows
 
@@ -219,6 +227,23 @@ def begins_as(ours: ShardedClassifier, whole: Classifier) -> bool:
     return all(same)
 
 
+def taken_in(rank: int) -> list[bool]:
+    """The state of a plain head that only the first rank has, and back to a plain head."""
+    found = []
+    for make in (partial(Softmax, 7, DIM), partial(NormFace, 7, DIM, learn_scale=True)):
+        plain, back = seeded(make), make()
+        ours = ShardedClassifier(make())
+        options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
+        set_model_state_dict(ours.head, plain.state_dict() if rank == 0 else {}, options=options)
+        found.append(begins_as(ours, plain))
+        state = plain_state(ours.head)
+        found.append(bool(state) == (rank == 0))
+        if rank == 0:
+            back.load_state_dict(state)
+            found.append(str(back.state_dict()) == str(plain.state_dict()))
+    return found
+
+
 def main(path: Path) -> None:
     rank, world = joined()
     trial = Trial()
@@ -239,6 +264,7 @@ def main(path: Path) -> None:
             for classes in (7, 4500)
         },
     }
+    said["taken in"] = taken_in(rank)
     folder = path.parent.parent / "checkpoint"
     training = Training()
     if world == 2:  # the others go on from here

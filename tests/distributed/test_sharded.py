@@ -70,6 +70,10 @@ def test_classes_begin_as_on_one_process_and_no_others_are_held(said: Any) -> No
         assert [name for name, right in own["begun"].items() if not right] == []
 
 
+def test_the_state_of_a_plain_head_goes_in_and_comes_out_again(said: Any) -> None:
+    assert all(right for own in said for right in own["taken in"])
+
+
 def test_sampling_takes_what_is_in_the_batch_and_fills_up(said: Any) -> None:
     each = -(-23 // len(said))
     shares = [range(r * each, min(r * each + each, 23)) for r in range(len(said))]
