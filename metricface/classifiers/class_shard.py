@@ -6,8 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from metricface.classifiers.classifier import Classifier
+from metricface.classifiers.coco import COCO
+from metricface.classifiers.softmax import Softmax
 from metricface.distributed import rank, world_size
 from metricface.distributed.world import travels_on
+from metricface.given import arrived
 
 #: Rows drawn at a time; a multiple of 16, in which torch draws normal numbers on the CPU.
 _ROWS_AT_ONCE = 4096
@@ -25,6 +28,40 @@ def own_classes(num_classes: int) -> range:
     each = -(-num_classes // world_size())
     first = min(rank() * each, num_classes)
     return range(first, min(first + each, num_classes))
+
+
+def check_head(head: object) -> None:
+    """Raise unless the head is a classifier whose loss comes apart by class.
+
+    Raises:
+        TypeError: not a classifier.
+        ValueError: one whose loss does not come apart.
+
+    Example:
+        >>> check_head(nn.Linear(2, 2))
+        Traceback (most recent call last):
+        ...
+        TypeError: head must be a classifier of metricface, got Linear
+    """
+    if not isinstance(head, Classifier):
+        raise TypeError(f"head must be a classifier of metricface, got {arrived(head)}")
+    name = type(head).__name__
+    if head.reduction == "none":
+        raise ValueError('reduction="none" gives no one number to train on')
+    if any(hasattr(rows, "to_local") for rows in head.by_class().values()):
+        raise ValueError(f"the classes of this {name} are split already")
+    if isinstance(head, COCO) and head.centroids == "batch":
+        raise ValueError(
+            'COCO(centroids="batch") compares a batch with its own means and trains no class '
+            "weights that could be split: GlobalBatchLoss gives its loss on several processes"
+        )
+    if any(len(rows) != head.num_classes for rows in head.by_class().values()):
+        raise ValueError(f"{name} has not one row of weights for each class")
+    if type(head).forward not in (Classifier.forward, COCO.forward, Softmax.forward):
+        raise ValueError(
+            f"{name} has a forward of its own, which cannot be split by class: let it override "
+            "products and terms instead"
+        )
 
 
 def keep_own_(head: Classifier) -> range:
@@ -99,11 +136,6 @@ def local(parameter: Tensor) -> Tensor:
         return parameter
     rows: Tensor = parameter.to_local(grad_placements=parameter.placements)  # type: ignore[attr-defined]
     return rows
-
-
-def is_spread(parameter: Tensor) -> bool:
-    """Whether several processes hold it together already."""
-    return hasattr(parameter, "to_local")
 
 
 def _spread(rows: Tensor, shape: torch.Size) -> Tensor:

@@ -10,17 +10,15 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from metricface.classifiers.class_sampling import sampled_classes
-from metricface.classifiers.class_shard import is_spread, keep_own_, local
+from metricface.classifiers.class_shard import check_head, keep_own_, local
 from metricface.classifiers.classifier import Classifier, Products
-from metricface.classifiers.coco import COCO
-from metricface.classifiers.softmax import Softmax
 from metricface.distributed import world_size
 from metricface.distributed.facts import Facts, agreed
 from metricface.distributed.gather import gather_share
 from metricface.distributed.merging import merged
 from metricface.distributed.world import travels_on
 from metricface.embeddings import working_dtype
-from metricface.given import arrived, as_count, as_number
+from metricface.given import as_count, as_number
 from metricface.types import Labels
 
 
@@ -39,8 +37,8 @@ class ShardedClassifier(nn.Module):
 
     With ``sample_rate`` r < 1, in training mode, it is PartialFC: each process compares with those
     of its classes that are in the batch and with random others of its own, rC/W together (more
-    only if more are in the batch). They are drawn by seed and step. The gradient of the others
-    is 0, which an optimizer with momentum or weight decay does not take for nothing to do.
+    only if more are in the batch, and at least one). They are drawn by seed and step. The others
+    get gradient 0, with which momentum and weight decay go on moving them.
 
     On several processes ``head.weight`` is a DTensor (torch 2.5 or later): optimizers,
     ``clip_grad_norm_`` and ``torch.distributed.checkpoint`` take it for the whole of which each
@@ -75,10 +73,14 @@ class ShardedClassifier(nn.Module):
 
     def __init__(self, head: Classifier, *, sample_rate: float = 1.0, seed: int = 0) -> None:
         super().__init__()
-        _check_head(head)
+        check_head(head)
         self.sample_rate = as_number("sample_rate", sample_rate)
         if not 0 < self.sample_rate <= 1:
             raise ValueError(f"sample_rate must be above 0 and at most 1, got {sample_rate}")
+        if int(self.sample_rate * head.num_classes) < 2 <= head.num_classes:
+            raise ValueError(
+                f"sample_rate {sample_rate} leaves fewer than two of {head.num_classes} classes"
+            )
         self.seed, self.step = as_count("seed", seed, 0), 0
         if self.seed >= 1 << 63:
             raise ValueError(f"seed must be in [0, 2**63), got {seed}")
@@ -143,7 +145,7 @@ class ShardedClassifier(nn.Module):
         self.step += 1
         if self.sample_rate == 1:
             return place, here, own
-        count = int(self.sample_rate * len(self.classes))
+        count = max(int(self.sample_rate * len(self.classes)), min(len(self.classes), 1))
         some = sampled_classes(classes, self.classes, count, self.seed, self.step)
         place = torch.where(here, torch.searchsorted(some, place), 0)
         return place, here, {name: rows[some] for name, rows in own.items()}
@@ -207,29 +209,6 @@ class _Step(nn.Module):
 
 def _times_world_size(gradient: Tensor) -> Tensor:
     return gradient * world_size()
-
-
-def _check_head(head: object) -> None:
-    """Raise unless the head is a classifier whose loss comes apart by class."""
-    if not isinstance(head, Classifier):
-        raise TypeError(f"head must be a classifier of metricface, got {arrived(head)}")
-    name = type(head).__name__
-    if head.reduction == "none":
-        raise ValueError('reduction="none" gives no one number to train on')
-    if any(is_spread(parameter) for parameter in head.by_class().values()):
-        raise ValueError(f"the classes of this {name} are split already")
-    if isinstance(head, COCO) and head.centroids == "batch":
-        raise ValueError(
-            'COCO(centroids="batch") compares a batch with its own means and trains no class '
-            "weights that could be split: GlobalBatchLoss gives its loss on several processes"
-        )
-    if any(len(rows) != head.num_classes for rows in head.by_class().values()):
-        raise ValueError(f"{name} has not one row of weights for each class")
-    if type(head).forward not in (Classifier.forward, COCO.forward, Softmax.forward):
-        raise ValueError(
-            f"{name} has a forward of its own, which cannot be split by class: let it override "
-            "products and terms instead"
-        )
 
 
 def _check_alike(description: str) -> None:

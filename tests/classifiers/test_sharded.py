@@ -40,6 +40,19 @@ def test_without_a_process_group_it_is_the_head_itself(make: Callable[..., Class
     assert str(one.state_dict()) == str(ours.state_dict())
 
 
+@pytest.mark.parametrize("make", HEADS.values(), ids=HEADS)
+def test_half_precision_and_autocast_are_those_of_the_head(
+    make: Callable[..., Classifier],
+) -> None:
+    one, ours = (seeded(lambda: make(7, 4)) for _ in range(2))
+    x = X.to(torch.bfloat16)
+    assert ShardedClassifier(ours)(x, LABELS).item() == pytest.approx(one(x, LABELS).item())
+    with torch.autocast("cpu", torch.bfloat16):
+        right, value = one(X.float(), LABELS), ShardedClassifier(ours)(X.float(), LABELS)
+    assert value.dtype == torch.float32
+    assert value.item() == pytest.approx(right.item(), rel=0.02)
+
+
 @pytest.mark.parametrize("classes", [1, 3, 4095, 4096, 4097, 8191, 8195, 12_288])
 @pytest.mark.parametrize("dim", [1, 3, 16])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -95,6 +108,18 @@ def test_samples_are_a_pure_function_and_take_each_class_as_often() -> None:
 def test_all_classes_of_the_batch_are_taken_even_if_they_are_more() -> None:
     assert sampled_classes(torch.tensor([3, 1, 3, 0]), range(5), 2, 0, 1).tolist() == [0, 1, 3]
     assert sampled_classes(torch.tensor([9]), range(5), 0, 0, 1).tolist() == []
+
+
+@pytest.mark.parametrize("name", [name for name in HEADS if "L-Softmax" not in name])
+def test_a_sample_never_leaves_a_class_alone(name: str) -> None:
+    classifier = ShardedClassifier(HEADS[name](20, 4), sample_rate=0.1)
+    assert classifier(X[:1], LABELS[:1]).isfinite()
+    assert classifier(X[:0], LABELS[:0]) == 0
+    assert ShardedClassifier(HEADS[name](1, 4), sample_rate=0.1)(X[:1], LABELS[:1]) == 0
+    for value in classifier.head.state_dict().values():
+        assert not isinstance(value, Tensor) or value.isfinite().all()
+    with pytest.raises(ValueError, match="leaves fewer than two of 20 classes"):
+        ShardedClassifier(HEADS[name](20, 4), sample_rate=0.09)
 
 
 def test_any_optimizer_sees_zeros_where_nothing_was_sampled() -> None:
