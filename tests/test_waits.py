@@ -60,6 +60,12 @@ def test_calls_wait_no_more_than_their_answer_needs(found: dict[str, Any]) -> No
     )
 
 
+def test_blocks_wait_no_more_than_the_whole_unless_they_are_mined(found: dict[str, Any]) -> None:
+    for name, count in found["blocks"].items():
+        allowed = 4 if name == "batch-hard" else OTHERWISE.get(name, ALLOWED["loss"])
+        assert count <= allowed, name
+
+
 def test_the_memory_waits_for_nothing(found: dict[str, Any]) -> None:
     assert found["memory"] == 0
 
