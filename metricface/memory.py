@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from metricface.distances import Distance, Euclidean
 from metricface.distances.given import check_distance
+from metricface.eager import eager
 from metricface.embeddings import check_embeddings, finite_check, refuse
 from metricface.given import as_count
 from metricface.transfers import sent
@@ -98,6 +99,7 @@ class CrossBatchMemory(Ring):
         self.register_buffer("ids", torch.zeros(self.size, dtype=torch.int64))
         self.warmup = as_count("warmup", warmup, least=0)
 
+    @eager
     def push(self, embeddings: Tensor, labels: Tensor, ids: Tensor | None = None) -> None:
         """Store a batch over the oldest entries; of a batch beyond ``size`` the last are kept.
 
@@ -129,6 +131,7 @@ class CrossBatchMemory(Ring):
         stored = self._shortened(embeddings)
         self.write((self.embeddings, stored), (self.labels, labels), (self.ids, ids))
 
+    @eager
     def reference(self) -> tuple[Tensor, Tensor, Tensor]:
         """What is stored, oldest first.
 

@@ -70,8 +70,9 @@ class AdaFace(Classifier):
         self.margin = check_angle("margin", margin)
         self.h = zero_or_above("h", h)
         self.alpha = as_share("alpha", alpha)
+        # Of one entry, not none: torch.compile (2.13) loses what is written to a float64 scalar.
         for name, value in self.start_values().items():
-            self.register_buffer(name, torch.tensor(value))
+            self.register_buffer(name, torch.tensor([value]))
 
     def start_values(self) -> dict[str, float]:
         """Those of the official code."""

@@ -55,12 +55,17 @@ def check_head(head: object) -> None:
             'COCO(centroids="batch") compares a batch with its own means and trains no class '
             "weights that could be split: GlobalBatchLoss gives its loss on several processes"
         )
+    if head.weight.is_meta and head.weight.ndim > 2:
+        raise ValueError(
+            f"the sub-centres of {name} cannot be drawn a part at a time: build it on a device "
+            "that holds them, not on meta"
+        )
     if any(len(rows) != head.num_classes for rows in head.by_class().values()):
         raise ValueError(f"{name} has not one row of weights for each class")
     if type(head).forward not in (Classifier.forward, COCO.forward, Softmax.forward):
         raise ValueError(
-            f"{name} has a forward of its own, which cannot be split by class: let it override "
-            "products and terms instead"
+            f"{name} has a forward of its own, which cannot be split by class. GlobalBatchLoss "
+            "gives its loss on several processes; to be split, a head overrides products and terms"
         )
 
 

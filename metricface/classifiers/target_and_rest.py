@@ -128,7 +128,7 @@ def _remove_radial_(gradient: Tensor, weight: Tensor, factor: Tensor) -> None:
         some = slice(start, start + _CLASSES_AT_ONCE)
         unit, part = weight[some] * factor[some, None], gradient[some]
         part.addcmul_(unit, (part * unit).sum(1, keepdim=True), value=-1)
-        if weight.device.type != "cpu":  # where weights may be shorter than the floor
+        if not _may_look(weight):  # then weights may be shorter than the floor
             part.div_((factor[some, None] * GRADIENT_FLOOR).clamp_min(1))
 
 
@@ -138,10 +138,10 @@ def _dividable(weight: Tensor) -> tuple[Tensor, Tensor]:
     A weight shorter than the floor is replaced by one of that length and the same direction: so
     its gradient is that of :func:`unit_rows`, which below the floor does not grow any more.
     Nearly always no weight is that short, so the plain norm, which reads them only once, is
-    tried first. The host does not wait for an accelerator to tell: there weights stay what they
-    are, and their gradient is shortened instead.
+    tried first. The host does not wait for an accelerator to tell, and torch.compile cannot: there
+    weights stay what they are, and their gradient is shortened instead.
     """
-    if weight.device.type != "cpu":
+    if not _may_look(weight):
         return weight, row_lengths(weight.detach()).squeeze(1)
     length = torch.linalg.vector_norm(weight.detach(), dim=1)
     if bool(((length >= GRADIENT_FLOOR) & (length <= 1 / GRADIENT_FLOOR)).all()):
@@ -150,3 +150,8 @@ def _dividable(weight: Tensor) -> tuple[Tensor, Tensor]:
     length = row_lengths(known)
     longer = torch.where(length < GRADIENT_FLOOR, unit_rows(known) * GRADIENT_FLOOR, known)
     return weight + (longer - known), row_lengths(longer).squeeze(1)
+
+
+def _may_look(weight: Tensor) -> bool:
+    """Whether Python may ask what is in it."""
+    return weight.device.type == "cpu" and not torch.compiler.is_compiling()

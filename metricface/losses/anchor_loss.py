@@ -49,20 +49,21 @@ def log_sum_exp(values: Tensor, anchors: Tensor, count: int) -> Tensor:
     return top + total.clamp_min(torch.finfo(values.dtype).tiny).log()
 
 
-def has_pairs(anchors: Tensor, count: int) -> Tensor:
-    """Whether each anchor has a pair among the listed, boolean ``[b]``.
+def pair_count(anchors: Tensor, count: int) -> Tensor:
+    """How many of the listed pairs each anchor has, int64 ``[b]``.
 
     Example:
-        >>> has_pairs(torch.tensor([2, 0]), 3)
-        tensor([ True, False,  True])
+        >>> pair_count(torch.tensor([2, 0, 2]), 3)
+        tensor([1, 0, 2])
     """
-    return torch.zeros(count, dtype=torch.bool, device=anchors.device).index_fill(0, anchors, True)
+    # bincount would look for the largest first, and the host would wait for it.
+    return anchors.new_zeros(count).index_add(0, anchors, torch.ones_like(anchors))
 
 
 def has_both(pairs: Compared) -> Tensor:
     """Whether each anchor has a genuine and an impostor pair, boolean ``[b]``."""
     if pairs.impostor.ndim == 1:
-        other = has_pairs(pairs.far, pairs.anchors)
+        other = pair_count(pairs.far, pairs.anchors) > 0
     else:
         other = (pairs.impostor.detach() < nowhere(pairs.impostor.dtype) / 2).any(1)
-    return has_pairs(pairs.near, pairs.anchors) & other
+    return (pair_count(pairs.near, pairs.anchors) > 0) & other

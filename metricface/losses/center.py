@@ -100,6 +100,6 @@ def center_step(difference: Tensor, classes: Tensor, num_classes: int) -> Tensor
         >>> center_step(torch.tensor([[3.0], [1.0]]), torch.tensor([0, 2]), 3).flatten()
         tensor([1.5000, 0.0000, 0.5000])
     """
-    count = torch.bincount(classes, minlength=num_classes)
+    count = classes.new_zeros(num_classes).index_add(0, classes, torch.ones_like(classes))
     total = difference.new_zeros(num_classes, difference.shape[1])
     return total.index_add_(0, classes, difference / (1 + count[classes])[:, None])

@@ -72,7 +72,7 @@ class ComparingLoss(EmbeddingLoss):
         """Over all pairs of some anchors."""
         count = block.negative_count()
         if self.reduction == "none":
-            row, rank = ragged(count)
+            row, rank = ragged(count, int(block.counts[1].sum()))
             impostor = every[row, block.nth_negative(row, rank)]
             pairs = Compared(len(every), genuine, block.anchor, impostor, row, None)
             return self.on_pairs(pairs, beside)

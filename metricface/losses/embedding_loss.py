@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from metricface.distances import Distance
 from metricface.distances.given import check_distance
+from metricface.eager import eager
 from metricface.embeddings import check_embeddings, working_dtype
 from metricface.given import arrived, as_count
 from metricface.identities import MatchBlock, Matches
@@ -58,6 +59,7 @@ class EmbeddingLoss(nn.Module, ABC):
         self.miner = miner
         self.block_bytes = as_count("block_bytes", block_bytes)
 
+    @eager
     def forward(
         self,
         embeddings: Tensor,

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from metricface.distances import Distance, SquaredEuclidean
 from metricface.given import above_zero
-from metricface.losses.anchor_loss import AnchorLoss, has_pairs, log_sum_exp
+from metricface.losses.anchor_loss import AnchorLoss, log_sum_exp, pair_count
 from metricface.losses.comparing import Compared
 from metricface.types import Reduction
 
@@ -60,4 +60,4 @@ class NCALoss(AnchorLoss):
         """``log(1 + Σ_n exp(−σ D²) / Σ_p exp(−σ D²))``, and which anchors have positives."""
         near = log_sum_exp(-self.scale * pairs.genuine, pairs.near, pairs.anchors)
         far = log_sum_exp(-self.scale * pairs.impostor, pairs.far, pairs.anchors)
-        return F.softplus(far - near), has_pairs(pairs.near, pairs.anchors)
+        return F.softplus(far - near), pair_count(pairs.near, pairs.anchors) > 0

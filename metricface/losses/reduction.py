@@ -56,7 +56,7 @@ def summed(terms: Tensor, reduction: Reduction, count: Tensor | None = None) -> 
     elif reduction != "mean":
         count = None
     elif count is None:
-        count = torch.tensor(terms.numel(), device=terms.device)
+        count = terms.new_full((), terms.numel(), dtype=torch.int64)
     total = terms if reduction == "none" else terms.sum()
     return Sum(total, terms.new_zeros((), dtype=torch.int64) if count is None else count)
 

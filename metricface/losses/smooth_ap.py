@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from metricface.distances import Cosine, Distance
 from metricface.given import above_zero
-from metricface.losses.anchor_loss import AnchorLoss, has_pairs
+from metricface.losses.anchor_loss import AnchorLoss, pair_count
 from metricface.losses.comparing import Compared, nowhere
 from metricface.types import Reduction
 
@@ -68,15 +68,15 @@ class SmoothAPLoss(AnchorLoss):
         # Each positive is half a place before itself.
         among = 0.5 + torch.sigmoid((own - positive[near]) / self.temperature).sum(1)
         before = torch.sigmoid((own - negative[near]) / self.temperature).sum(1)
-        count = torch.bincount(near, minlength=pairs.anchors).clamp_min(1)
+        count = pair_count(near, pairs.anchors)
         share = among / (among + before) / count[near]
         precision = torch.zeros_like(positive[:, :1].sum(1)).index_add(0, near, share)
-        return 1 - precision, has_pairs(near, pairs.anchors)
+        return 1 - precision, count > 0
 
 
 def _rows(distances: Tensor, anchors: Tensor, count: int) -> Tensor:
     """Listed distances in a row for each anchor, ``[b, W]``, then :func:`nowhere`."""
-    number = torch.bincount(anchors, minlength=count)
+    number = pair_count(anchors, count)
     width = int(number.max()) if count else 0
     order = anchors.argsort(stable=True)
     place = torch.arange(len(anchors), device=anchors.device)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from metricface.distances import Cosine, Distance
 from metricface.given import above_zero
-from metricface.losses.anchor_loss import AnchorLoss, has_pairs, log_sum_exp
+from metricface.losses.anchor_loss import AnchorLoss, log_sum_exp, pair_count
 from metricface.losses.comparing import Compared
 from metricface.types import Reduction
 
@@ -61,6 +61,6 @@ class SupConLoss(AnchorLoss):
         every = torch.logaddexp(
             log_sum_exp(positive, near, count), log_sum_exp(negative, pairs.far, count)
         )
-        positives = torch.bincount(near, minlength=count).to(every.dtype)
+        positives = pair_count(near, count)
         mean = torch.zeros_like(every).index_add(0, near, positive) / positives.clamp_min(1)
-        return every - mean, has_pairs(near, count)
+        return every - mean, positives > 0

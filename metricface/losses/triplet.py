@@ -173,6 +173,8 @@ def every_triplet(block: MatchBlock) -> Triplets:
         >>> every_triplet(Matches([0, 0, 1, 2]).block()).negative
         tensor([2, 3, 2, 3])
     """
-    pair, rank = ragged(block.negative_count()[block.anchor])
+    positives, negatives = block.counts
+    total = int((positives * negatives).sum())
+    pair, rank = ragged(block.negative_count()[block.anchor], total)
     anchor = block.anchor[pair]
     return Triplets(anchor, block.positive[pair], block.nth_negative(anchor, rank))

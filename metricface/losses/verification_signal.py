@@ -109,7 +109,7 @@ class VerificationSignal(PairLoss):
     ) -> list[Sum]:
         """Over all pairs of the batch, each of them listed: its distance is remembered."""
         block = matches.block()
-        row, rank = ragged(block.negative_count())
+        row, rank = ragged(block.negative_count(), int(block.counts[1].sum()))
         genuine = self.listed(embeddings, reference, block.anchor, block.positive)
         impostor = self._every(embeddings, reference)[row, block.nth_negative(row, rank)]
         return self.on_pairs(

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from metricface.distances import Distance, SquaredEuclidean
 from metricface.distances.given import check_distance
 from metricface.distances.product import may_tie, without_rounding
+from metricface.eager import eager
 from metricface.embeddings import check_embeddings, working_dtype
 from metricface.given import as_count
 from metricface.identities import MatchBlock, Matches
@@ -72,6 +73,7 @@ class Miner(nn.Module, ABC, Generic[Mined]):
             The mined tuples of these anchors.
         """
 
+    @eager
     @torch.no_grad()
     def forward(
         self,

@@ -10,7 +10,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from metricface.classifiers import COCO, ArcFace, Classifier, NormFace, ShardedClassifier
+from metricface.classifiers import (
+    COCO,
+    ArcFace,
+    Classifier,
+    NormFace,
+    ProxyAnchor,
+    ShardedClassifier,
+    SubCenterArcFace,
+)
 from metricface.classifiers.class_sampling import sampled_classes
 from metricface.classifiers.class_shard import drawn_rows
 from tests.cases import CLASSIFIERS
@@ -18,7 +26,8 @@ from tests.layouts import draw_rows
 from tests.live_bytes import peak_mib
 
 X, LABELS = draw_rows(6, 4, 0), torch.tensor([0, 1, 2, 3, 4, 4])
-HEADS = {name: make for name, make in CLASSIFIERS.items() if name != "COCO, batch centroids"}
+REFUSED = ("COCO, batch centroids", "Proxy-Anchor")
+HEADS = {name: make for name, make in CLASSIFIERS.items() if name not in REFUSED}
 
 
 def seeded(make: Callable[[], Any]) -> Any:
@@ -151,6 +160,12 @@ class _OwnForward(ArcFace):
 def test_what_does_not_come_apart_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match=r'COCO\(centroids="batch"\).*GlobalBatchLoss'):
         ShardedClassifier(COCO(5, 4, centroids="batch"))
+    with pytest.raises(ValueError, match=r"ProxyAnchor has a forward of its own.*GlobalBatchLoss"):
+        ShardedClassifier(ProxyAnchor(5, 4))
+    with torch.device("meta"):
+        several = SubCenterArcFace(5, 4)
+    with pytest.raises(ValueError, match="sub-centres of SubCenterArcFace cannot be drawn"):
+        ShardedClassifier(several)
     with pytest.raises(ValueError, match="_OwnForward has a forward of its own"):
         ShardedClassifier(_OwnForward(5, 4))
     two_each = ArcFace(5, 4)
