@@ -21,7 +21,8 @@ from metricface.identities import Matches
 
 Product: TypeAlias = "Callable[[Tensor, Tensor], Tensor]"
 
-_SHOWS_TILES = ("tiles.width_for", "tiles.squared_tiles", "labelled_pairs.LabelledPairs")
+_SHOWS_TILES = tuple(f"tiles.{name}" for name in ("width_for", "in_whole_tiles", "squared_tiles"))
+_SHOWS_TILES += ("labelled_pairs.LabelledPairs",)
 _UNITS = 4  # in the last place of ‖q‖² + ‖r‖²
 _MANTISSA = {torch.float32: 24, torch.float64: 53}
 
