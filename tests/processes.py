@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,21 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def run(module: str, folder: Path, processes: int, *, killed: Set[int] = frozenset()) -> list[Any]:
+def run(
+    module: str,
+    folder: Path,
+    processes: int,
+    *,
+    arguments: Sequence[str] = (),
+    killed: Set[int] = frozenset(),
+) -> list[Any]:
     """What each of some processes had to say, in the order of ranks.
 
     Args:
         module: a program that writes JSON to the path it is given.
         folder: for that, and for what the processes print.
         processes: how many.
+        arguments: what the program is given besides.
         killed: those that end by SIGKILL and say nothing.
     """
     shared = {
@@ -46,7 +54,7 @@ def run(module: str, folder: Path, processes: int, *, killed: Set[int] = frozens
         for rank in range(processes):
             place = {"RANK": str(rank), "LOCAL_RANK": str(rank)} if processes > 1 else {}
             with (folder / f"{rank}.txt").open("wb") as printed:
-                command = [sys.executable, "-m", module, str(folder / f"{rank}.json")]
+                command = [sys.executable, "-m", module, str(folder / f"{rank}.json"), *arguments]
                 started.append(
                     subprocess.Popen(
                         command,
