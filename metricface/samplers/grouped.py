@@ -11,7 +11,6 @@ from metricface.given import as_count
 from metricface.samplers.identity_index import Short
 from metricface.samplers.identity_rounds import IdentityRounds, Visits
 from metricface.samplers.identity_sampler import IdentitySampler, Plan
-from metricface.samplers.image_decks import ImageDecks
 from metricface.samplers.keyed_random import Ints, generator, mix
 from metricface.types import Labels, numbered
 
@@ -89,7 +88,6 @@ class GroupedPKSampler(IdentitySampler):
             IdentityRounds(len(members), self.width, int(mix(self.seed, number, 2)[0] >> 1))
             for number, members in enumerate(self._members)
         ]
-        self._decks = ImageDecks(self._index.size, self.k, self.seed)
         self._checksum = zlib.crc32(group.astype("<i8").tobytes())
 
     def __len__(self) -> int:
@@ -116,14 +114,7 @@ class GroupedPKSampler(IdentitySampler):
             visits = self._visits(group, int(before[group]), int(after[group]))
             identity[turn == group] = members[visits.identity]
             earlier[turn == group] = visits.earlier
-        mine = slice(self.rank * self.p, (self.rank + 1) * self.p)
-
-        def batches(start: int, stop: int) -> Ints:
-            whose = identity[start:stop, mine].ravel()
-            place = self._decks.deal(whose, earlier[start:stop, mine].ravel())
-            return self._index.images(whose, place).reshape(stop - start, -1)
-
-        return batches
+        return lambda start, stop: self._dealt(identity[start:stop], earlier[start:stop])
 
     def _visits(self, group: int, start: int, stop: int) -> Visits:
         """Batches ``start … stop`` of a group since the beginning, ``[stop - start, width]``.

@@ -14,7 +14,6 @@ from metricface.given import as_count, as_number
 from metricface.samplers.identity_index import Short
 from metricface.samplers.identity_rounds import IdentityRounds
 from metricface.samplers.identity_sampler import IdentitySampler, Plan
-from metricface.samplers.image_decks import ImageDecks
 from metricface.samplers.keyed_random import Ints, KeyedPermutations, below, mix
 from metricface.types import Labels
 
@@ -96,7 +95,6 @@ class HardIdentitySampler(IdentitySampler):
             )
         self._groups = hard // self.group
         self._rounds = IdentityRounds(len(self._index), self._groups * self.world_size, self.seed)
-        self._decks = ImageDecks(self._index.size, self.k, self.seed)
         self._permutations = KeyedPermutations(len(self._index), self.seed)
         self.set_neighbours(neighbours)
 
@@ -161,10 +159,7 @@ class HardIdentitySampler(IdentitySampler):
             identity = draw(start, stop)
             visit = _visits(identity.ravel(), shown).reshape(identity.shape)
             counted = stop
-            mine = slice(self.rank * self.p, (self.rank + 1) * self.p)
-            whose = identity[:, mine].ravel()
-            place = self._decks.deal(whose, visit[:, mine].ravel(), epoch + 1)
-            return self._index.images(whose, place).reshape(stop - start, -1)
+            return self._dealt(identity, visit, epoch + 1)
 
         return batches
 

@@ -11,6 +11,7 @@ from torch.utils.data import Sampler
 
 from metricface.given import as_count
 from metricface.samplers.identity_index import IdentityIndex, Short
+from metricface.samplers.image_decks import ImageDecks
 from metricface.samplers.keyed_random import Ints
 from metricface.samplers.sharing import accelerate_loader, check_shared_once, process_of
 from metricface.types import Labels
@@ -66,6 +67,7 @@ class IdentitySampler(Sampler[list[int]], ABC):
                 f"{self.world_size}), but the labels have {len(self._index)}"
                 + (f" with at least k={k} images" if short == "skip" else "")
             )
+        self._decks = ImageDecks(self._index.size, k, seed)
         self._pass: _Pass | None = None
         self._start = (0, 0)
         self._chosen = False  # whether the caller has said where the next pass begins
@@ -77,6 +79,19 @@ class IdentitySampler(Sampler[list[int]], ABC):
     @abstractmethod
     def _plan(self, epoch: int) -> Plan:
         """The batches of one epoch, for this process."""
+
+    def _dealt(self, identity: Ints, visit: Ints, salt: int = 0) -> Ints:
+        """This process's part of some batches, as images ``[batches, p * k]``.
+
+        Args:
+            identity: those of all processes together, ``[batches, width]``.
+            visit: how often each has come before, likewise.
+            salt: as of :meth:`ImageDecks.deal`.
+        """
+        mine = slice(self.rank * self.p, (self.rank + 1) * self.p)
+        whose = identity[:, mine].ravel()
+        place = self._decks.deal(whose, visit[:, mine].ravel(), salt)
+        return self._index.images(whose, place).reshape(len(identity), -1)
 
     @property
     def identities(self) -> list[Any]:

@@ -12,8 +12,6 @@ from metricface.samplers.identity_index import Short
 from metricface.samplers.identity_rounds import IdentityRounds
 from metricface.samplers.identity_sampler import IdentitySampler, Plan
 from metricface.samplers.image_covering import ImageCovering
-from metricface.samplers.image_decks import ImageDecks
-from metricface.samplers.keyed_random import Ints
 from metricface.types import Labels
 
 Coverage: TypeAlias = Literal["identities", "images"]
@@ -114,7 +112,6 @@ class PKSampler(IdentitySampler):
             raise ValueError(f"coverage must be 'identities' or 'images', got {coverage!r}")
         super().__init__(labels, p, k, short=short, seed=seed, rank=rank, world_size=world_size)
         self.coverage = coverage
-        self._decks = ImageDecks(self._index.size, self.k, self.seed)
         self._schedule: IdentityRounds | ImageCovering
         if coverage == "images":
             self._schedule = ImageCovering(self._index.size, self.k, self.width, self.seed)
@@ -147,18 +144,10 @@ class PKSampler(IdentitySampler):
 
     def _plan(self, epoch: int) -> Plan:
         visits = self._schedule.epoch(epoch)
-        shape, mine = (len(self), self.width), slice(self.rank * self.p, (self.rank + 1) * self.p)
-        identity = visits.identity.reshape(shape)[:, mine]
-        earlier = visits.earlier.reshape(shape)[:, mine]
+        identity, earlier = (each.reshape(len(self), self.width) for each in visits)
         # an epoch that covers the images begins every deck anew
         salt = epoch + 1 if self.coverage == "images" else 0
-
-        def batches(start: int, stop: int) -> Ints:
-            whose = identity[start:stop].ravel()
-            place = self._decks.deal(whose, earlier[start:stop].ravel(), salt)
-            return self._index.images(whose, place).reshape(stop - start, -1)
-
-        return batches
+        return lambda start, stop: self._dealt(identity[start:stop], earlier[start:stop], salt)
 
     def _settings(self) -> dict[str, Any]:
         return {**super()._settings(), "coverage": self.coverage}
