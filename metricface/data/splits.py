@@ -1,4 +1,4 @@
-"""Splits in which no identity stands on two sides."""
+"""Splits in which no identity is on two sides."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def identity_split(
 
     Part ``i`` gets ``fractions[i] · C`` of the ``C`` identities, rounded by largest remainders
     (the earlier part wins a tie) so that fractions that sum to 1 use every identity. Which
-    identities go where depends on the seed and on the set of label values alone, neither on the
-    order of the samples nor on their number.
+    identities go where depends on the seed and on the set of label values alone, not on the
+    order of the samples or their number.
 
     Args:
         labels: ``[N]``, one identity per sample, integers or strings.
@@ -58,7 +58,7 @@ def identity_split(
 def identity_folds(labels: Labels, folds: int = 5, seed: int = 0) -> list[npt.NDArray[np.int64]]:
     """Sample indices of the test sides of an identity-disjoint cross-validation.
 
-    Every identity is in exactly one fold; the folds' numbers of identities differ by one at most.
+    Every identity is in exactly one fold; the sizes of folds differ by one identity at most.
     Which identities go where depends on the seed and on the set of label values alone.
 
     Args:

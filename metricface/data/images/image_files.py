@@ -23,15 +23,15 @@ from metricface.data.pixels.resampling import check_size
 class ImageFiles(Dataset[tuple[Tensor, int]]):
     """Image files with one identity each; a torch dataset whose items are decoded when asked for.
 
-    So the worker processes of a ``DataLoader`` decode. How files become pixels is told by
+    The worker processes of a ``DataLoader`` therefore do the decoding. How files become pixels:
     :func:`metricface.data.pixels.decoding.decoded`.
 
     Args:
         paths: ``N`` files.
         labels: int64 ``[N]``, each in ``0 … C-1``; not every identity needs an image.
         names: the ``C`` names; ``names[c]`` is what identity ``c`` is called.
-        size: height and width to resample to, each on its own; ``None`` leaves the images as they
-            are, and those of a batch must then be of one size.
+        size: height and width to stretch the images to; ``None`` leaves them as they are, and
+            those of a batch must then be of one size.
         colour: red, green, blue rather than grey.
 
     Raises:
@@ -119,7 +119,7 @@ class ImageFiles(Dataset[tuple[Tensor, int]]):
         """All images decoded into memory, as uint8.
 
         Args:
-            broken: what becomes of files that are no readable images: ``"error"`` raises once all
+            broken: what to do with files that are no readable images: ``"error"`` raises once all
                 files have been tried, with their number and the first of them; ``"skip"`` leaves
                 them out, with a warning of the same content.
             workers: processes that decode; 0 decodes here.
@@ -156,9 +156,9 @@ class ImageFiles(Dataset[tuple[Tensor, int]]):
     def checked(
         self, *, broken: Broken = "error", workers: int = 0, progress: bool = False
     ) -> ImageFiles:
-        """The files that can be decoded, for which all are tried.
+        """The files that can be decoded, found by trying all of them.
 
-        For a set that does not fit in memory, before a training that a broken file would end.
+        For a set that does not fit in memory, before a broken file can end a training.
 
         Args:
             broken: as in :meth:`load`.

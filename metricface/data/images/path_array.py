@@ -15,8 +15,8 @@ from metricface.data.images.selection import Indices, selected
 class PathArray(Sequence[Path]):
     """An immutable sequence of paths, kept as one array of bytes.
 
-    Processes that fork share such an array, while of a list of a million objects each would come
-    to own a copy: counting references writes to them.
+    Forked processes share such an array. Of a list of a million objects each process would come
+    to hold a copy, because counting references writes to them.
 
     Args:
         paths: any number, in any form.

@@ -22,13 +22,13 @@ def image_array(
 ) -> ImageSet:
     """Images in an array, or in an ``.npy`` file that is mapped rather than read.
 
-    The layout is told by the shape: ``[N, H, W]`` is grey; of four axes, that of the channels is
-    the second or the last, whichever is 1 or 3. Nothing is copied.
+    The shape tells the layout: ``[N, H, W]`` is grey; with four axes, the channels are the second
+    or the last, whichever is 1 or 3. Nothing is copied.
 
     Args:
         images: uint8 in one of these layouts, or the path of an ``.npy`` file with such an array.
         labels: ``[N]``, integers or strings, or the path of an ``.npy`` file with them.
-        channels: which axis it is where both would do, as in ``[N, 3, 8, 3]``.
+        channels: which axis they are where both fit, as in ``[N, 3, 8, 3]``.
 
     Returns:
         The images; identities are numbered in the sorted order of their labels, which are their

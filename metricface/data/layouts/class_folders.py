@@ -27,16 +27,16 @@ def image_folder(
 
     Identities are the folders directly in ``path``, in the order of their names. The images of an
     identity are all files at any depth of its folder that end in .bmp, .gif, .jpeg, .jpg, .pgm,
-    .png, .ppm, .tif, .tiff or .webp, in capitals or not, in the order of their paths. What begins
-    with a dot is passed over; links are followed.
+    .png, .ppm, .tif, .tiff or .webp, in capitals or not, in the order of their paths. Names that
+    begin with a dot are passed over; links are followed.
 
     Args:
         path: the folder.
-        size: height and width to resample to, each on its own; ``None`` leaves the images as they
-            are, and those of a batch must then be of one size.
+        size: height and width to stretch the images to; ``None`` leaves them as they are, and
+            those of a batch must then be of one size.
         colour: red, green, blue rather than grey.
-        broken: what becomes of folders without images: ``"error"`` raises, ``"skip"`` leaves them
-            out, with a warning that names them. No file is opened here; of broken ones, see
+        broken: what to do with folders without images: ``"error"`` raises, ``"skip"`` leaves them
+            out, with a warning that names them. No file is opened here; for broken ones see
             :meth:`ImageFiles.load`.
 
     Returns:

@@ -27,7 +27,7 @@ def image_list(
     size: tuple[int, int] | None = None,
     colour: bool = False,
 ) -> ImageFiles:
-    r"""The images that a CSV file lists, one in a line, with the identity of each.
+    r"""The images that a CSV file lists, one per line, with the identity of each.
 
     Its first line names the columns, ``path`` and ``label`` among them; others are ignored.
     Labels are strings: ``007`` and ``7`` are two identities. Identities are numbered in the sorted
@@ -36,8 +36,8 @@ def image_list(
     Args:
         file: comma-separated UTF-8 text.
         root: folder the paths start from; ``None`` takes the one of the file.
-        size: height and width to resample to, each on its own; ``None`` leaves the images as they
-            are, and those of a batch must then be of one size.
+        size: height and width to stretch the images to; ``None`` leaves them as they are, and
+            those of a batch must then be of one size.
         colour: red, green, blue rather than grey.
 
     Returns:

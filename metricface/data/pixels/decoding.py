@@ -53,8 +53,8 @@ def decoded(
 
     It is turned as its EXIF orientation says, its transparency is dropped, and of several frames
     the first is taken. Grey is the luma of ITU-R 601, 0.299 R + 0.587 G + 0.114 B; 16-bit grey
-    keeps its upper 8 bits. Resampling is bilinear, over as many pixels as shrinking asks for;
-    height and width are fitted each on its own.
+    keeps its upper 8 bits. Resampling is bilinear, over as many pixels as shrinking needs;
+    proportions are not kept.
 
     Args:
         data: the bytes of a file in any format that Pillow reads.

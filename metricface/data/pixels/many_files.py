@@ -1,4 +1,4 @@
-"""Many image files decoded, in this process or in several, with every broken one known."""
+"""Decodes many image files, in this process or in several, and names every broken one."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Outcome: TypeAlias = "npt.NDArray[np.uint8] | str"
 """The pixels of a file, or what is wrong with it."""
 
 Broken: TypeAlias = Literal["error", "skip"]
-"""What becomes of files that are no readable images: raise once all are known, or warn."""
+"""What to do with files that are no readable images: raise once all are known, or warn."""
 
-_BATCH = 16  # files to a worker at a time
+_BATCH = 16  # files given to a worker at a time
 _NAMED = 3
 
 
@@ -88,7 +88,7 @@ def readable(
         batch_size=_BATCH,
         num_workers=workers,
         collate_fn=_as_it_is,  # arrays go through a pipe: shared memory is scarce in containers
-        generator=torch.Generator(),  # without one, the global generator would be drawn from
+        generator=torch.Generator(),  # without one, it would draw from the global generator
     )
     each = (outcome for batch in loader for outcome in batch)
     wrong = []
@@ -103,7 +103,7 @@ def readable(
         sentence = _account(wrong, len(paths))
         if broken == "error":
             raise ValueError(sentence)
-        # Level 3 is who called the method that runs through this generator.
+        # Level 3 is the caller of the method that runs through this generator.
         warnings.warn(f"left out: {sentence}", stacklevel=3)
 
 

@@ -19,7 +19,7 @@ def resampled(
     *,
     mode: Literal["area", "bilinear"] = "area",
 ) -> npt.NDArray[np.uint8]:
-    """Images in another size, height and width each on its own.
+    """Images in another size, stretched to it.
 
     Args:
         images: uint8 ``[N, H, W]`` or ``[N, H, W, 3]``.

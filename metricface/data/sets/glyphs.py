@@ -1,4 +1,4 @@
-"""Characters in twelve typefaces: identities by the thousand on every machine with matplotlib."""
+"""Characters in twelve typefaces: over a thousand identities wherever matplotlib is installed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def glyphs(*, size: int = 28, cache: str | os.PathLike[str] | None = None) -> Im
 
     A character is an identity and its faces (sans, mono, serif; upright, slanted, bold, bold
     slanted, in this order) are its 12 images. Each is cropped to its ink and fitted, centred and
-    in proportion, into the square, white on black. Size and height on the line are thereby gone,
+    in proportion, into the square, white on black. Size and height on the line are lost by that,
     and characters that then look like an earlier one are left out: of A, Greek Alpha and Cyrillic
     A, or of ¹ and ₁, the first alone stays (see :func:`metricface.data.sets.distinct.distinct`).
 
@@ -107,7 +107,7 @@ def _cache_folder(cache: str | os.PathLike[str] | None) -> Path:
 
 
 def _fingerprint(faces: Iterable[Path], size: int) -> str:
-    """Hash of all that decides the pixels, the libraries that draw and classify included."""
+    """Hash of everything that decides the pixels, including the versions of libraries."""
     from PIL import features
 
     settings = (_VERSION, size, _CATEGORIES, _OVERSAMPLING, _THRESHOLD)
@@ -133,7 +133,7 @@ def _drawn(faces: list[Path], size: int) -> tuple[npt.NDArray[np.uint8], npt.NDA
     codepoints = np.array(_shared_codepoints(faces), dtype=np.int64)
     images = np.zeros((len(codepoints), len(faces), size, size), np.uint8)
     for j, face in enumerate(with_progress(faces, "drawing glyphs", shown=None)):
-        # The basic layout draws the one glyph asked for, wherever a shaping engine is installed.
+        # The basic layout draws exactly the glyph asked for, even with a shaping engine installed.
         font = ImageFont.truetype(
             str(face), _OVERSAMPLING * size, layout_engine=ImageFont.Layout.BASIC
         )

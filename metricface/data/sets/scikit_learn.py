@@ -13,7 +13,7 @@ from metricface.data.images.image_set import ImageSet
 from metricface.data.pixels.decoding import require_pillow
 from metricface.data.pixels.resampling import check_size, resampled
 
-_BLOCK = 256  # images made whole numbers at a time
+_BLOCK = 256  # images converted to bytes at a time
 
 
 def lfw(
@@ -29,13 +29,13 @@ def lfw(
 
     They come from scikit-learn's folder, or are downloaded into it (about 200 MB). scikit-learn
     holds the images as floats, four times the result, and keeps what it decoded beside them. Its
-    grey is the mean of red, green and blue. Of 4,069 people there is one image only.
+    grey is the mean of red, green and blue. 4,069 people have one image only.
 
     Args:
         size: height and width to resample to by area averaging; ``None`` leaves them.
         colour: red, green, blue rather than grey.
         crop: only the face, 125 x 94 pixels; otherwise all 250 x 250.
-        min_images: people with fewer are left out, from 1.
+        min_images: people with fewer are left out; at least 1.
         folder: of scikit-learn's data; ``None`` takes ``$SCIKIT_LEARN_DATA``, or else
             ``~/scikit_learn_data``.
         download: whether to ask the network for what is not in the folder.
@@ -128,7 +128,7 @@ def _fetched(
     fetch: Callable[..., Any] = getattr(datasets, loader)
     try:
         return fetch(data_home=folder, download_if_missing=download, **options)
-    except OSError as error:  # so are those of the network
+    except OSError as error:  # errors of the network are among them
         tried = "could not be downloaded" if download else "may not be downloaded (download=False)"
         raise FileNotFoundError(
             f"the images are not all in {datasets.get_data_home(folder)} and {tried}: call "
@@ -138,7 +138,7 @@ def _fetched(
 
 
 def _image_set(found: Any, names: tuple[str, ...], size: tuple[int, int] | None) -> ImageSet:
-    """scikit-learn's floats 0 … 1 as the bytes they were, in identity order."""
+    """scikit-learn's floats 0 … 1 turned back into bytes, in identity order."""
     order = np.argsort(found.target, kind="stable")
     pixels = np.empty(found.images.shape, np.uint8)
     for start in range(0, len(order), _BLOCK):

@@ -23,7 +23,7 @@ def affine_jitter(
 
     A point at ``p`` pixels from the centre goes to ``s R(φ) p + t``, with ``φ``, ``s`` and ``t``
     uniform and independent for each image; pixels between others are interpolated bilinearly.
-    In proportion, whatever the shape of the image: a rotated square stays a square.
+    Proportions are kept in images of any shape: a rotated square stays a square.
 
     Args:
         images: floating ``[B, C, H, W]``.
@@ -70,7 +70,7 @@ def random_flip(images: Tensor, *, probability: float = 0.5, generator: torch.Ge
 
     Args:
         images: ``[B, C, H, W]``, of any dtype.
-        probability: of each image to be mirrored, from 0 to 1.
+        probability: that an image is mirrored, from 0 to 1.
         generator: the only source of randomness; the same state gives the same batch.
 
     Returns:
@@ -91,7 +91,7 @@ def random_flip(images: Tensor, *, probability: float = 0.5, generator: torch.Ge
 
 
 def random_crop(images: Tensor, size: tuple[int, int], *, generator: torch.Generator) -> Tensor:
-    """Cut the same size out of each image of a batch, at a random place.
+    """Cut a window of one size out of each image of a batch, at a random place.
 
     Args:
         images: ``[B, C, H, W]``, of any dtype; for a margin around them, see
@@ -145,15 +145,15 @@ def random_erase(
     value: float = 0.0,
     generator: torch.Generator,
 ) -> Tensor:
-    """Overwrite a rectangle of images of a batch at random, as something in front of them does.
+    """Overwrite a rectangle of some images of a batch, as if something stood in front of them.
 
     Its share of the image is uniform in ``area`` and its height over its width uniform in
     ``log(aspect)``; it lies anywhere inside the image with equal probability. A side is at
-    least a pixel long, and cut to the image where it would be longer.
+    least a pixel long, and at most as long as the image.
 
     Args:
         images: ``[B, C, H, W]``, of any dtype.
-        probability: of each image to lose a rectangle, from 0 to 1.
+        probability: that an image loses a rectangle, from 0 to 1.
         area: least and greatest share of the image, from 0 to 1.
         aspect: least and greatest height over width, above 0.
         value: what is written.
@@ -201,7 +201,7 @@ def _chosen(count: int, probability: float, generator: torch.Generator) -> Tenso
 
 
 def _span(length: Tensor, place: Tensor, whole: int) -> Tensor:
-    """Which of ``whole`` pixels lie in a run of a length, somewhere inside; bool ``[B, whole]``."""
+    """Which of ``whole`` pixels lie in a run of some length at some place; bool ``[B, whole]``."""
     length = length.round().clamp(1, whole)
     start = torch.floor(place * (whole + 1 - length))
     pixel = torch.arange(whole, device=length.device)
@@ -212,7 +212,7 @@ def _inverse_map(angle: Tensor, factor: Tensor, moved: Tensor, aspect: float) ->
     """Where each output point is read from, ``R(-φ) (q - t) / s``, in grid units ``[B, 2, 3]``.
 
     Grid units differ in x and y when the image is not square; ``aspect`` (width over height)
-    turns one into the other, so that the rotation is one in pixels.
+    converts between them, so that the rotation is one in pixels.
     """
     cos, sin = torch.cos(angle) / factor, torch.sin(angle) / factor
     linear = torch.stack([cos, sin / aspect, -sin * aspect, cos], dim=1).view(-1, 2, 2)
