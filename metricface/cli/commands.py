@@ -1,4 +1,4 @@
-"""The commands, which read files, call the library once, and write what it said."""
+"""The commands: each reads files, calls the library once and writes the result."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def mine(
     distance: Measure = "squared",
     progress: Bar = False,  # noqa: FBT002
 ) -> None:
-    """The most alike impostors of every sample, over the whole set."""
+    """The nearest impostors of every sample, over the whole set."""
     check_folders(out)
     measure = _distance(distance)
     read = read_table(embeddings, labels, Columns(label_column, name_column, columns))
@@ -223,7 +223,7 @@ def _verified(found: Verification) -> dict[str, Any]:
 
 
 def _size(read: Table, embeddings: Path) -> dict[str, Any]:
-    """What was read; a column too many shows in the dimensions."""
+    """What was read; one column too many shows in the number of dimensions."""
     samples, dimensions = read.embeddings.shape
     return {"embeddings": str(embeddings), "samples": samples, "dimensions": dimensions}
 

@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             warnings.showwarning = _one_line
             code = app(arguments, prog_name="metricface", standalone_mode=False)
     except SystemExit as error:
-        # click ends so where nobody reads its help any more.
+        # click exits this way when the reader of its help has gone.
         return 0 if isinstance(error.__context__, BrokenPipeError) else int(error.code or 0)
     except (ValueError, TypeError, OSError, ImportError) as error:
         return _fail(str(error) if not _is_typer(error) else _TYPER)

@@ -38,8 +38,8 @@ def read_frame(
     Args:
         file: the table.
         columns: which of its columns are what.
-        labels_needed: whether there is an error without labels.
-        only_labels: whether other columns than the labels do not matter.
+        labels_needed: whether missing labels are an error.
+        only_labels: whether the other columns do not matter.
 
     Raises:
         ValueError: a damaged file, a column that is missing, or one that need not be a dimension.
@@ -137,7 +137,7 @@ def _read(file: Path, columns: Columns) -> pd.DataFrame:
         raise ImportError(f"reading {file} needs pyarrow: pip install pyarrow") from error
     except (ValueError, OSError) as error:
         raise ValueError(f"{file} is damaged: {str(error).strip().splitlines()[0]}") from error
-    # pandas takes an index that it wrote back out of the columns; labels may be there.
+    # pandas reads a column that it wrote as an index as one again; labels may be there.
     kept = [name for name in frame.index.names if name in (columns.label, columns.name)]
     frame = frame.reset_index(kept) if kept else frame
     named: pd.DataFrame = frame.set_axis([str(name) for name in frame.columns], axis=1)
@@ -160,7 +160,7 @@ def _column(values: Any, file: Path) -> npt.NDArray[Any]:
 
 
 def _numbers(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
-    """The columns as numbers, or an error that names the first that is none."""
+    """The columns as numbers, or an error that names the first that is not numeric."""
     import pandas as pd
 
     listed = [

@@ -32,7 +32,7 @@ def check_folders(*files: Path | None) -> None:
 
 
 def say(text: str, stream: IO[str] | None = None) -> None:
-    """Write a line or more; whoever reads may have gone, which ``| head`` makes no error.
+    """Write one or more lines; no error if the reader has gone, as with ``| head``.
 
     Args:
         text: without the last line break.
@@ -51,7 +51,7 @@ def say(text: str, stream: IO[str] | None = None) -> None:
 
 
 def write_json(file: Path, report: dict[str, Any]) -> None:
-    """A report as JSON, in which what is not known is null."""
+    """A report as JSON; unknown numbers are null."""
     text = json.dumps(_plain(report), indent=2, allow_nan=False) + "\n"
     write_whole(file, lambda part: part.write_text(text, encoding="utf-8"))
 
@@ -93,7 +93,7 @@ def write_picture(file: Path, draw: Callable[[Axes], object], *, size: tuple[flo
 
 
 def _plain(value: Any) -> Any:
-    """Numbers that JSON has no word for as null, keys as strings."""
+    """Numbers that JSON cannot express become null, keys become strings."""
     if isinstance(value, dict):
         return {str(key): _plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):

@@ -37,13 +37,13 @@ def read_table(
 
     ``.npy`` holds one array and stays on disk; ``.npz`` holds arrays called ``embeddings``,
     ``labels`` and ``names``; ``.csv`` and ``.parquet`` hold a column of labels, perhaps one of
-    names, and else numbers only. Nothing is ever unpickled.
+    names, and otherwise numbers only. Nothing is ever unpickled.
 
     Args:
         embeddings: a file of one of these kinds.
-        labels: a file of its own; None where the first holds them.
+        labels: a separate file; None if the first holds them.
         columns: which columns of a table are what.
-        labels_needed: whether there is an error without labels.
+        labels_needed: whether missing labels are an error.
 
     Raises:
         ValueError: whatever is wrong with a file, with its name and the row.
@@ -105,7 +105,7 @@ def _npy(file: Path) -> npt.NDArray[Any]:
 
 def _npz(file: Path) -> dict[str, npt.NDArray[Any]]:
     try:
-        # numpy leaves a path open where it is no archive; a stream is closed here.
+        # numpy leaves the file of a path open if it is no archive; a stream is closed here.
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return {name: archive[name] for name in _NAMES if name in archive.files}
     except (ValueError, EOFError, zipfile.BadZipFile, OSError, KeyError) as error:
