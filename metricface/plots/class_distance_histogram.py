@@ -34,8 +34,8 @@ def class_distance_histogram(
 ) -> Axes:
     """Draw the densities of intra- and inter-identity distances, their overlap and threshold.
 
-    Each density has area 1, though impostor pairs are many times the genuine ones. What both
-    share is shaded dark and hatched; the threshold of least balanced error is a dotted line; d′
+    Each density has area 1, although impostor pairs are far more than genuine ones. Their
+    overlap is shaded dark and hatched; the threshold of least balanced error is a dotted line; d′
     and the overlap stand in the legend.
 
     Args:
@@ -51,7 +51,7 @@ def class_distance_histogram(
 
     Raises:
         ImportError: matplotlib is missing.
-        TypeError: something else than these.
+        TypeError: anything else.
         ValueError: an empty dict.
 
     Example:
@@ -110,7 +110,7 @@ def _panel(ax: Axes, distances: ClassDistances, *, log: bool) -> None:
 def _areas(
     ax: Axes, distances: ClassDistances, intra: Density, inter: Density, floor: float
 ) -> None:
-    """Both densities down to a floor, and what they share."""
+    """Both densities down to a floor, and their overlap."""
     edges = distances.edges
     for density, colour, dashes, name in (
         (intra, INTRA, "solid", "same identity"),
@@ -133,7 +133,7 @@ def _areas(
 
 
 def _last_filled_edge(distances: ClassDistances) -> float:
-    """Where the histograms end: bins reach farther than the data mostly do."""
+    """Where the picture ends: the bins reach farther than most of the data."""
     filled = np.flatnonzero(distances.intra + distances.inter)
     last = min(int(filled[-1]) + 1 + len(distances.intra) // 50, len(distances.intra))
     return float(distances.edges[last])

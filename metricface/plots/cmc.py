@@ -21,7 +21,7 @@ def cmc(
     ranks: int = 50,
     log: bool = False,
 ) -> Axes:
-    """Draw the cumulative match characteristic, one line a model.
+    """Draw the cumulative match characteristic, one line per model.
 
     Args:
         found: what :func:`metricface.evaluation.identification` returned; or several under their
@@ -35,7 +35,7 @@ def cmc(
 
     Raises:
         ImportError: matplotlib is missing.
-        TypeError: something else than these.
+        TypeError: anything else.
         ValueError: an empty dict, ranks below 1.
 
     Example:

@@ -1,4 +1,4 @@
-"""The picture of a race: how fast each method gets how far."""
+"""The picture of a race: how far each method gets, and how fast."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def convergence(
     baseline: Mapping[str, float] | None = None,
     target: float | None = None,
 ) -> Axes:
-    """Draw a metric against steps or seconds, one line a method.
+    """Draw a metric against steps or seconds, one line per method.
 
     A line is the mean over the seeds, the band around it the 95 % confidence interval of that
     mean, ``mean ± t(0.975, n − 1) · std / √n``; with a single seed there is no band. Methods are

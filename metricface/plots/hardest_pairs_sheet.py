@@ -38,7 +38,7 @@ def hardest_pairs_sheet(
 
     Raises:
         ImportError: matplotlib is missing.
-        ValueError: images of another shape, or fewer than the pairs speak of.
+        ValueError: images of another shape, or too few for the pairs.
 
     Example:
         >>> from metricface.evaluation import hardest_pairs

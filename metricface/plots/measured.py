@@ -1,4 +1,4 @@
-"""What was measured of one model, or of several by name, as the plots are given it."""
+"""Measurements of one model, or of several by name, as plots take them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Measured = TypeVar("Measured")
 def by_name(
     found: Measured | dict[str, Measured], kinds: tuple[type, ...], name: str
 ) -> dict[str, Measured]:
-    """Each model's measurement under its name; one alone has none.
+    """Each model's measurement under its name; a single one has none.
 
     Args:
         found: a measurement, or a dict of them.

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 INTRA, INTER = "#0072B2", "#D55E00"
-"""Pairs of one identity, and of two: blue and vermilion, apart for every kind of sight."""
+"""Pairs of one identity, and of two: blue and vermilion, distinct to colour-blind readers too."""
 INK, FAINT = "#222222", "#8A8A8A"
 """Lines and words that carry no method: thresholds, baselines, targets."""
 
@@ -24,7 +24,7 @@ _DASHES: tuple[str | tuple[int, tuple[float, ...]], ...] = (
 
 
 class LineStyle(TypedDict):
-    """What tells one method's line from another's; the dashes do so without the colour."""
+    """What tells the lines of methods apart; the dashes do so without the colour."""
 
     color: str
     linestyle: str | tuple[int, tuple[float, ...]]

@@ -20,11 +20,11 @@ def roc(
     ax: Axes | None = None,
     log: bool = True,
 ) -> Axes:
-    """Draw TAR against FAR, one line a model.
+    """Draw TAR against FAR, one line per model.
 
-    On a logarithmic FAR axis, because what matters happens where impostors are hardly ever let
-    in; a FAR of 0, which has no place there, is drawn at the left edge. Lines are steps: a TAR
-    between two thresholds is not to be had.
+    The FAR axis is logarithmic, because what matters happens where impostors are hardly ever let
+    in; a FAR of 0, which has no place there, is drawn at the left edge. Lines are steps:
+    no threshold gives a TAR between two of them.
 
     Args:
         curves: what :func:`metricface.evaluation.verification` returned, or its ``roc``; or
@@ -37,7 +37,7 @@ def roc(
 
     Raises:
         ImportError: matplotlib is missing.
-        TypeError: something else than these.
+        TypeError: anything else.
         ValueError: an empty dict.
 
     Example:
@@ -72,7 +72,7 @@ def roc(
 
 
 def _points(name: str, curve: Verification | Roc) -> tuple[str, Roc]:
-    """What the legend says of a curve, and the curve."""
+    """The legend entry of a curve, and the curve."""
     if isinstance(curve, Roc):
         return name or "_", curve
     figures = f"EER {100 * curve.eer:.1f} %, AUC {curve.auc:.4f}"

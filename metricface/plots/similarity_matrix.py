@@ -29,7 +29,7 @@ def similarity_matrix(
     """Draw the distances of all pairs as a square, sorted by identity.
 
     Near is dark, so a model that tells identities apart shows dark blocks along the diagonal;
-    dark spots elsewhere are impostors. Thin lines part the identities, and where there are at
+    dark spots elsewhere are impostors. Thin lines separate the identities, and where there are at
     most 30 they are named.
 
     Args:
@@ -61,7 +61,7 @@ def similarity_matrix(
     square = measure.pairwise(x[order.tolist()]).cpu().numpy()
     given = ax
     ax = axes_or_new(ax, width=5.6, height=4.8)
-    # A single-hue scale whose lightness falls evenly: the same in grey print and to every eye.
+    # A single-hue scale whose lightness falls evenly: clear in grey print and to every eye.
     image = ax.imshow(square, cmap="cividis", interpolation="nearest", vmin=0)
     ends = np.bincount(of).cumsum()
     for end in ends[:-1] - 0.5:

@@ -21,12 +21,12 @@ def target_logit_curves(
     """Draw the target logit, without its scale, against the angle to the own class.
 
     The lower a curve lies, the nearer to its class an embedding has to be for the same logit; a
-    margin shows as the distance to ``cos θ``. What is drawn is each classifier's own
+    margin shows as the distance to ``cos θ``. Each curve is the classifier's own
     :meth:`~metricface.classifiers.Classifier.target_logit`, the function its loss is made of; an
     annealed margin is drawn as it stands. In training, angles move from about 90° to about 30°.
 
     Args:
-        classifiers: by the name to list them under.
+        classifiers: under the names to list them by.
         ax: where to draw; a new figure if None.
         steps: points from 0 to 180°, at least 2.
 
