@@ -21,7 +21,7 @@ class BatchMonitor:
     """Watches embeddings, mined indices and loss of every step, without making the device wait.
 
     What is measured stays on the device until the next step (or :meth:`flush`), when it has
-    long been computed; then it is given to the logs as one flat dict of floats:
+    long been computed, and then goes to the logs as one flat dict of floats:
 
     - ``step``, ``loss``; ``positives`` and ``negatives``, the number of pairs mined;
     - ``active``: share of triplets with ``D(a,p) − D(a,n) + margin > 0`` (for
@@ -36,14 +36,14 @@ class BatchMonitor:
     **Collapse.** Where all distances are equal a hinge loss equals its margin (softplus: log 2).
     It is flagged when over ``window`` steps the loss stays within ``tolerance`` of that value
     while the spread falls below half of what it was at the start of training.
-    :attr:`explanation` then says so in one line, which is also warned of once.
+    :attr:`explanation` then says so in one line, and a warning says it once.
 
     Args:
         *logs: callables that take the dict.
         margin: of the loss, in the units of the distance, or ``"soft"``.
         distance: that of the loss.
-        every: measure one step in so many.
-        window: steps over which the loss has to stay.
+        every: measure one step out of this many.
+        window: steps for which the loss has to stay there.
         tolerance: how near to the margin, as a share of it.
 
     Raises:

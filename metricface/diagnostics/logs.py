@@ -16,7 +16,7 @@ Log: TypeAlias = Callable[[Record], object]
 def csv_log(file: str | os.PathLike[str]) -> Log:
     """A log that adds one line per record to a CSV file, begun anew.
 
-    Every line is on disk as soon as it is logged: a training that dies leaves what it knew.
+    Every line is on disk as soon as it is logged: a training that dies leaves all it has logged.
 
     Args:
         file: the path.

@@ -14,7 +14,7 @@ from metricface.distances import Distance
 from metricface.embeddings import working_dtype
 
 QUANTILES = (0.05, 0.5, 0.95)
-SAMPLE = 1 << 16  # pairs measured in a step, evenly taken from those mined
+SAMPLE = 1 << 16  # pairs measured in a step, spread evenly over those mined
 
 
 class MeasuredStep:
@@ -39,7 +39,7 @@ class MeasuredStep:
         x = embeddings.detach()
         near = _sampled_distances(distance, x, anchor, positive)
         far = _sampled_distances(distance, x, other_anchor, negative)
-        norm = torch.linalg.vector_norm(x.double(), dim=1)  # which holds every float32 squared
+        norm = torch.linalg.vector_norm(x.float(), dim=1)
         rows = distance.rows(x, working_dtype(x))
         spread = distance.from_squared((rows - rows.mean(0)).square().sum(dim=1)).mean()
         values = {
@@ -58,12 +58,12 @@ class MeasuredStep:
             embeddings.register_hook(self._see_gradient)  # type: ignore[no-untyped-call]
 
     def _see_gradient(self, gradient: Tensor) -> None:
-        norm = torch.linalg.vector_norm(gradient.detach().double(), dim=1)
+        norm = torch.linalg.vector_norm(gradient.detach().float(), dim=1)
         share = norm.sum().square() / (len(norm) * norm.square().sum())
         self._gradient = _to_host(share)
 
     def record(self) -> Record:
-        """Everything as floats; waits only for what was begun a step ago."""
+        """Everything as floats; waits only for copies begun a step ago."""
         record = self._known | dict(zip(self._names, _arrived(self._values).tolist(), strict=True))
         gradient = math.nan if self._gradient is None else float(_arrived(self._gradient))
         return record | {"gradient_share": gradient}
@@ -76,7 +76,7 @@ def _sampled_distances(distance: Distance, x: Tensor, rows: Tensor, columns: Ten
 
 
 def _active(near: Tensor, far: Tensor, margin: float | Literal["soft"], *, paired: bool) -> Tensor:
-    """Share of triplets or pairs whose term is above 0; with a soft margin that is all."""
+    """Share of terms that the hinge has not made 0; with a soft margin all are active."""
     if len(far) == 0:
         return far.new_zeros(())
     if margin == "soft":
@@ -86,7 +86,7 @@ def _active(near: Tensor, far: Tensor, margin: float | Literal["soft"], *, paire
 
 
 def _quantiles(name: str, values: Tensor) -> dict[str, Tensor]:
-    """Named quantiles, NaN of nothing."""
+    """Named quantiles; NaN if there are no values."""
     keys = [f"{name}_q{round(100 * q):02d}" for q in QUANTILES]
     if len(values) == 0:
         return {key: values.new_full((), math.nan) for key in keys}
