@@ -127,14 +127,14 @@ class HardIdentitySampler(IdentitySampler):
         self._neighbours = table.astype(np.int32)
 
     def state_dict(self, done: int | None = None) -> dict[str, Any]:
-        """As of every sampler, with the neighbours of the epoch in it."""
+        """As in every sampler, with the neighbours of its epoch."""
         state = super().state_dict(done)
         running = self._pass is not None and state["epoch"] == self._pass.epoch
         state["neighbours"] = torch.from_numpy(self._in_use if running else self._neighbours)
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """As of every sampler; the neighbours become those of the saved run."""
+        """As in every sampler; the neighbours become those of the saved run."""
         if "neighbours" not in state:
             raise ValueError("not a state of HardIdentitySampler: it lacks neighbours")
         super().load_state_dict(state)
@@ -221,7 +221,7 @@ def _fill(batch: Ints, columns: slice, candidates: Ints) -> None:
 
 
 def _visits(identity: Ints, shown: Ints) -> Ints:
-    """The number of each visit of a list, where ``shown`` counts the earlier ones; counts on."""
+    """The number of each visit in a list; ``shown`` counts the earlier ones, and then these."""
     order = np.argsort(identity, kind="stable")
     who, first, times = np.unique(identity[order], return_index=True, return_counts=True)
     visit = np.empty(len(identity), dtype=np.int64)

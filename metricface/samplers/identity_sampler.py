@@ -86,7 +86,7 @@ class IdentitySampler(Sampler[list[int]], ABC):
         Args:
             identity: those of all processes together, ``[batches, width]``.
             visit: how often each has come before, likewise.
-            salt: as of :meth:`ImageDecks.deal`.
+            salt: as in :meth:`ImageDecks.deal`.
         """
         mine = slice(self.rank * self.p, (self.rank + 1) * self.p)
         whose = identity[:, mine].ravel()
@@ -118,7 +118,7 @@ class IdentitySampler(Sampler[list[int]], ABC):
         check_shared_once(self, told=self._told)
         if self._pass is not None:
             self._start = (self._pass.epoch + 1, 0)
-        # taken at the first batch, not before: a DataLoader may ask for an iterator in vain
+        # taken at the first batch, not before: a DataLoader may ask for an iterator and not use it
         this = self._pass = _Pass(*self._start, done=self._start[1])
         plan, step = self._plan(this.epoch), max(_CHUNK // (self.p * self.k), 1)
         for start in range(this.done, len(self), step):
@@ -161,7 +161,7 @@ class IdentitySampler(Sampler[list[int]], ABC):
 
         Raises:
             ValueError: more batches than the pass has; no ``done`` in the midst of a pass of
-                Accelerate. Workers cannot be told: there it is the caller's to give it.
+                Accelerate. Workers cannot be noticed: with them the caller has to give it.
         """
         epoch, batch = self._position()
         if done is None:

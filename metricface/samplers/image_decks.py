@@ -12,7 +12,7 @@ class ImageDecks:
 
     An identity of ``n`` images shows ``k`` a visit. With ``n > k`` the visits go in rounds of
     ``n // k``; a round deals a fresh random order of the images, ``t = n mod k`` of which it
-    leaves out. Which ones goes by turns, and those left out before come first, so that after
+    leaves out. The images take turns at that, and those left out before come first, so that after
     any visit the images of one identity have been shown equally often, give or take one.
     With ``n <= k`` every image is shown ``k // n`` times and the ``k mod n`` others are dealt
     in that same way.

@@ -63,7 +63,7 @@ def accelerate_loader(sampler: Any) -> Any | None:
 
     A batch sampler is not told who asks it for batches. Accelerate keeps a list of the prepared
     loaders that are under way, and each of them leads to its sampler, through whatever wraps it.
-    Nobody uses Accelerate who has not imported it, so it is not imported here.
+    Whoever uses Accelerate has imported it, so it is not imported here.
 
     Example:
         >>> accelerate_loader(object()) is None
