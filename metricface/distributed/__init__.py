@@ -1,7 +1,7 @@
-"""Several processes, one batch: what each of them holds, made known to all, exactly.
+"""Several processes, one batch: the rows of each, gathered exactly on all.
 
-The loss of that batch, of which each process computes its share, needs losses and miners and so
-stands above: :class:`metricface.recipes.GlobalBatchLoss`.
+The loss of that batch, of which each process computes its share, needs losses and miners and is
+therefore in a higher layer: :class:`metricface.recipes.GlobalBatchLoss`.
 """
 
 from metricface.distributed.gather import Gathered, gather_batch

@@ -23,13 +23,13 @@ class Facts(NamedTuple):
     """What one rank brings, in numbers."""
 
     broken: int = 0
-    """Whether what it was given is wrong."""
+    """Whether its arguments are wrong."""
     rows: int = 0
     dim: int = 0
     dtype: int = 0
     """Its place in ``FLOATS``."""
     gradient: int = 0
-    """Whether it means to go backward."""
+    """Whether it will go backward."""
     has_ids: int = 0
     label_kind: int = 0
     """Its place in ``KINDS``."""
@@ -62,7 +62,7 @@ def told(own: Tensor, sentence: str = "") -> Tensor:
     """Some numbers of all ranks, in rank order; an error on all of them if there is one on any.
 
     Args:
-        own: of this rank ``[k]``, of which the first is not 0 where something is wrong.
+        own: those of this rank ``[k]``; the first is not 0 where something is wrong.
         sentence: what is wrong then.
 
     Returns:
@@ -83,7 +83,7 @@ def told(own: Tensor, sentence: str = "") -> Tensor:
 
 
 def _check_alike(facts: list[Facts], says: Callable[[Facts], str | None]) -> None:
-    """Raise if two ranks say something else; a rank may have nothing to say."""
+    """Raise if two ranks say different things; a rank may have nothing to say."""
     said = [(place, says(each)) for place, each in enumerate(facts) if says(each) is not None]
     for place, words in said[1:]:
         if words != said[0][1]:

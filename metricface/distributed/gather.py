@@ -18,7 +18,7 @@ from metricface.types import Labels
 
 
 class Gathered(NamedTuple):
-    """A batch of all ranks, in rank order. To any code that expects a plain 3-tuple it is one."""
+    """A batch of all ranks, in rank order; code that expects a plain 3-tuple can take it."""
 
     embeddings: Tensor
     """``[N, D]``."""
@@ -74,7 +74,7 @@ def gather_share(
     ids: Labels | None = None,
     parameters: Sequence[Tensor] = (),
 ) -> Share:
-    """The same as :func:`gather_batch`, with what a loss needs that computes a rank's share.
+    """As :func:`gather_batch`, with what a loss needs to compute a rank's share.
 
     Args:
         embeddings: ``[n, D]``.

@@ -18,7 +18,7 @@ def gather_rows(own: Tensor, counts: Sequence[int]) -> Tensor:
     """All ranks' rows of a table of bytes or numbers, in rank order, without gradient.
 
     Args:
-        own: ``[n, w]``, of one width and dtype on all ranks.
+        own: ``[n, w]``, with the same width and dtype on all ranks.
         counts: rows of each rank.
 
     Returns:
@@ -26,7 +26,7 @@ def gather_rows(own: Tensor, counts: Sequence[int]) -> Tensor:
     """
     most, width = max(counts), own.shape[1]
     device = travels_on(own)
-    # No backend is sure to take parts of several lengths.
+    # Not every backend takes parts of different lengths.
     padded = torch.zeros(most, width, dtype=own.dtype, device=device)
     padded[: len(own)] = own
     every = padded.new_empty(len(counts), most, width)

@@ -1,4 +1,4 @@
-"""Which of how many processes this one is, and what the way between them can do."""
+"""The rank, the number of processes, and what the backend between them can do."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def rank() -> int:
 
 
 def travels_on(tensor: object) -> torch.device:
-    """The device on which something goes to the other processes: where it is, if that can be.
+    """The device from which something is sent: the one it is on, if the backend can do that.
 
     Args:
-        tensor: what is to travel; anything but a tensor is taken to be where it can.
+        tensor: what is to be sent; anything but a tensor is taken to be where it can be sent.
     """
     carried = [part.split(":")[0] for part in dist.get_backend_config().split(",")]
     if isinstance(tensor, Tensor) and tensor.device.type in carried:
@@ -42,7 +42,7 @@ def travels_on(tensor: object) -> torch.device:
 
 
 def can_reduce_scatter(device: torch.device) -> bool:
-    """Whether the backend adds up and shares out in one step.
+    """Whether the backend can add up rows and share out the sums in one step.
 
     gloo says in some versions that it cannot, and in others does the same as an all-reduce.
     """
