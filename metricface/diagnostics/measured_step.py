@@ -39,7 +39,7 @@ class MeasuredStep:
         x = embeddings.detach()
         near = _sampled_distances(distance, x, anchor, positive)
         far = _sampled_distances(distance, x, other_anchor, negative)
-        norm = torch.linalg.vector_norm(x.float(), dim=1)
+        norm = torch.linalg.vector_norm(x.double(), dim=1)  # which holds every float32 squared
         rows = distance.rows(x, working_dtype(x))
         spread = distance.from_squared((rows - rows.mean(0)).square().sum(dim=1)).mean()
         values = {
@@ -58,7 +58,7 @@ class MeasuredStep:
             embeddings.register_hook(self._see_gradient)  # type: ignore[no-untyped-call]
 
     def _see_gradient(self, gradient: Tensor) -> None:
-        norm = torch.linalg.vector_norm(gradient.detach().float(), dim=1)
+        norm = torch.linalg.vector_norm(gradient.detach().double(), dim=1)
         share = norm.sum().square() / (len(norm) * norm.square().sum())
         self._gradient = _to_host(share)
 
