@@ -140,6 +140,17 @@ class HardIdentitySampler(IdentitySampler):
         super().load_state_dict(state)
         self.set_neighbours(state["neighbours"])
 
+    def _other_batches(self, p: int, world_size: int) -> str | None:
+        """Random identities stand at the end of each process's part, wherever that is."""
+        parts = {p, self.p}
+        whole = all(round(self.hard_fraction * n) == n and n % self.group == 0 for n in parts)
+        if whole or len(parts) == 1:
+            return super()._other_batches(p, world_size)
+        return (
+            "on another number of processes the batches are the same only where every part is "
+            f"made of whole groups, with hard_fraction=1 and p a multiple of group={self.group}"
+        )
+
     def _settings(self) -> dict[str, Any]:
         ours = {"hard_fraction": self.hard_fraction, "group": self.group}
         return {**super()._settings(), **ours}

@@ -177,6 +177,9 @@ class IdentitySampler(Sampler[list[int]], ABC):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue with the batch after the last one of the saved run, on any rank.
 
+        The number of processes may be another where ``p * world_size`` is the same: all of them
+        together then go on with the same batches.
+
         Raises:
             ValueError: the state is incomplete, or of other settings or labels.
         """
@@ -184,13 +187,16 @@ class IdentitySampler(Sampler[list[int]], ABC):
         missing = sorted({"epoch", "batch", *settings} - set(state))
         if missing:
             raise ValueError(f"not a state of {type(self).__name__}: it lacks {', '.join(missing)}")
+        other = self._other_batches(state["p"], state["world_size"])
+        shared = ("p", "world_size") if other is None else ()
         changed = [
             f"{name}={state[name]!r} instead of {value!r}"
             for name, value in settings.items()
-            if state[name] != value
+            if name not in shared and state[name] != value
         ]
         if changed:
-            raise ValueError(f"the state is of a sampler with {', '.join(changed)}")
+            why = "" if other is None else f"; {other}"
+            raise ValueError(f"the state is of a sampler with {', '.join(changed)}{why}")
         self._pass, self._start = None, (int(state["epoch"]), int(state["batch"]))
         self._chosen = True
 
@@ -205,6 +211,12 @@ class IdentitySampler(Sampler[list[int]], ABC):
             "seed": self.seed,
             "labels": self._index.fingerprint(),
         }
+
+    def _other_batches(self, p: int, world_size: int) -> str | None:
+        """Why ``p`` on so many processes, all else equal, make other batches; None if not."""
+        if p * world_size == self.width:
+            return None
+        return f"p * world_size must be {p * world_size} again, got {self.width}"
 
     def _go_on(self, this: _Pass) -> None:
         """Stay in a pass whose epoch was named while workers had some of its batches already."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Callable, Iterator
+from itertools import chain, islice
 from typing import Any, cast
 
 import pytest
@@ -12,11 +12,17 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 from torchdata.stateful_dataloader import StatefulDataLoader
 
-from metricface.samplers import IdentitySampler, PKSampler
-from tests.samplers.cases import NAMES, SAMPLERS
+from metricface.samplers import (
+    GroupedPKSampler,
+    HardIdentitySampler,
+    IdentitySampler,
+    PKSampler,
+)
+from tests.samplers.cases import ALIKE, NAMES, SAMPLERS
 from tests.samplers.standins import pretend
 
 EPOCHS = 3
+GROUPS = [int(name[7:]) // 12 for name in NAMES]
 # torchdata calls a function of torch that has since been deprecated
 torchdata_warns = pytest.mark.filterwarnings("ignore:'set_vital' is deprecated:UserWarning")
 Batches = list[list[int]]
@@ -182,6 +188,49 @@ def test_a_state_of_other_settings_is_refused() -> None:
         PKSampler(NAMES, 4, 3).load_state_dict({"epoch": 1})
     with pytest.raises(ValueError, match="it lacks neighbours"):
         SAMPLERS["hard"](0).load_state_dict(state)
+
+
+SHARED: dict[str, Callable[..., IdentitySampler]] = {
+    "identities": lambda p, **own: PKSampler(NAMES, p, 3, **own),
+    "images": lambda p, **own: PKSampler(NAMES, p, 3, coverage="images", **own),
+    "grouped": lambda p, **own: GroupedPKSampler(NAMES, p, 3, GROUPS, **own),
+    "hard": lambda p, **own: HardIdentitySampler(NAMES, p, 3, ALIKE, group=2, **own),
+}
+WORLDS = [(8, 1), (4, 2), (2, 4)]  # p, and how many processes: batches of 8 identities
+
+
+@pytest.mark.parametrize(("p", "world"), WORLDS)
+@pytest.mark.parametrize("kind", SHARED)
+def test_another_number_of_processes_goes_on_with_the_same_batches(
+    kind: str, p: int, world: int
+) -> None:
+    """Of as many identities together: in the order of ranks they are the same."""
+    make = SHARED[kind]
+    whole = make(8)
+    expected = [list(whole), list(whole)]
+    for old_p, old_world in WORLDS:
+        stopped = make(old_p, rank=old_world - 1, world_size=old_world)
+        next(iter(stopped))
+        parts = [make(p, rank=rank, world_size=world) for rank in range(world)]
+        for part in parts:
+            part.load_state_dict(stopped.state_dict())
+        for batches in (expected[0][1:], expected[1]):
+            assert [list(chain(*shares)) for shares in zip(*parts, strict=True)] == batches
+
+
+def test_look_alikes_in_other_places_are_not_the_same_batches() -> None:
+    """Half of each process's part is random: which half of the batch depends on their number."""
+
+    def make(p: int, world: int, **given: Any) -> HardIdentitySampler:
+        own = {"rank": 0, "world_size": world, "hard_fraction": 0.5, **given}
+        return HardIdentitySampler(NAMES, p, 3, ALIKE, **own)
+
+    says = "p=8 instead of 4, world_size=1 instead of 2; .* every part is made of whole groups"
+    with pytest.raises(ValueError, match=says):
+        make(4, 2, group=2).load_state_dict(make(8, 1, group=2).state_dict())
+    with pytest.raises(ValueError, match="group=8 instead of 4"):
+        make(4, 2, hard_fraction=1.0).load_state_dict(make(8, 1, hard_fraction=1.0).state_dict())
+    make(4, 2, group=2).load_state_dict(make(4, 2, group=2).state_dict())
 
 
 def test_places_outside_an_epoch_are_refused() -> None:
