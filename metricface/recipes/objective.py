@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -81,12 +81,12 @@ class Objective(nn.Module):
         self.miner = miner
         self.memory = memory
         self.memory_weight = memory_weight
-        self._takes = [_takes(each) for each in losses]
+        self.takes = [_takes(each) for each in losses]
         self._miner_takes = frozenset[str]() if miner is None else _takes(miner)
-        if miner is not None and not any("indices" in takes for takes in self._takes):
+        if miner is not None and not any("indices" in takes for takes in self.takes):
             raise ValueError(f"{_names(losses)} cannot use what a miner picks")
         if memory is not None:
-            comparing = [takes for takes in self._takes if "ref_emb" in takes]
+            comparing = [takes for takes in self.takes if "ref_emb" in takes]
             if not comparing:
                 raise ValueError(f"{_names(losses)} cannot compare with a memory")
             if miner is not None and "ref_emb" not in self._miner_takes:
@@ -105,15 +105,31 @@ class Objective(nn.Module):
             ids: which sample of the data set each row is ``[B]``.
         """
         x = embeddings.detach()
-        found = [Against(self._picked(x, labels, ids, Against(None)))]
-        if self.memory is not None:
-            past = self._past(self.memory, ids)
-            if past.ref_ids is not None and len(past.ref_ids):
-                found.append(past._replace(indices=self._picked(x, labels, ids, past)))
-        return found
+        references = [Against(None), *self.past(ids)]
+        return [each._replace(indices=self._picked(x, labels, ids, each)) for each in references]
+
+    def past(self, ids: Tensor) -> list[Against]:
+        """What the memory holds, as far as a batch may meet it; empty where that is nothing.
+
+        Args:
+            ids: which samples are in the batch ``[B]``.
+        """
+        if self.memory is None:
+            return []
+        embeddings, labels, known = self.memory.reference()
+        if not self._told_ids:
+            other = torch.isin(known, ids, invert=True)
+            embeddings, labels, known = embeddings[other], labels[other], known[other]
+        return [Against(None, embeddings, labels, known)] if len(known) else []
 
     def loss(
-        self, embeddings: Tensor, labels: Tensor, ids: Tensor, mined: Sequence[Against]
+        self,
+        embeddings: Tensor,
+        labels: Tensor,
+        ids: Tensor,
+        mined: Sequence[Against],
+        *,
+        which: Collection[int] | None = None,
     ) -> Tensor:
         """The sum of all losses over what :meth:`mine` found.
 
@@ -122,6 +138,7 @@ class Objective(nn.Module):
             labels: ``[B]``.
             ids: ``[B]``.
             mined: of the same batch.
+            which: numbers of the losses to add up; None is all.
 
         Returns:
             A scalar.
@@ -130,9 +147,11 @@ class Objective(nn.Module):
             TypeError: a loss that gives anything but one number.
         """
         total = embeddings.new_zeros(())
+        numbers = range(len(self.losses)) if which is None else which
         for against in mined:
             past = against.ref_emb is not None
-            for weight, loss, takes in zip(self.weights, self.losses, self._takes, strict=True):
+            for number in numbers:
+                weight, loss, takes = self.weights[number], self.losses[number], self.takes[number]
                 if past and "ref_emb" not in takes:
                     continue  # a classifier has said all it can about the batch
                 indices = [against.indices] if "indices" in takes else []
@@ -165,14 +184,6 @@ class Objective(nn.Module):
     def set_extra_state(self, state: dict[str, Any]) -> None:
         """Go on from a ``state_dict``."""
         restore_unregistered(self, state)
-
-    def _past(self, memory: CrossBatchMemory, ids: Tensor) -> Against:
-        """What the memory holds, as far as this batch may meet it."""
-        embeddings, labels, known = memory.reference()
-        if not self._told_ids:
-            other = torch.isin(known, ids, invert=True)
-            embeddings, labels, known = embeddings[other], labels[other], known[other]
-        return Against(None, embeddings, labels, known)
 
     def _picked(
         self, x: Tensor, labels: Tensor, ids: Tensor, against: Against
