@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
@@ -10,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
+from metricface.distributed import world_size
 from metricface.types import Labels, numbered
 
 Augment: TypeAlias = Callable[[Tensor, torch.Generator], Tensor]
@@ -101,7 +104,7 @@ class Batches:
             pin_memory=device.type == "cuda",
             generator=torch.Generator().manual_seed(seed),  # else it draws from the global one
         )
-        self._augment, self._device = augment, device
+        self._augment, self._device, self._workers = augment, device, workers
         self._generator = torch.Generator().manual_seed(seed)
         self._before_epoch = before_epoch
         self._pass: Iterator[tuple[Tensor, Tensor]] | None = None
@@ -142,6 +145,8 @@ class Batches:
             place = self.sampler.state_dict()
             if place["batch"] == 0:
                 self._before_epoch(place["epoch"])
+        if self._pass is None:
+            rest_before_fork(self._workers)
         self._pass, self._done = iter(self._loader), 0
 
 
@@ -171,6 +176,19 @@ class WithIndex(Dataset[list[tuple[Tensor, int]]]):
             (item[0] if isinstance(item, (tuple, list)) else item, index)
             for item, index in zip(items, indices, strict=True)
         ]
+
+
+def rest_before_fork(workers: int) -> None:
+    """Let the threads of a process group come to rest before worker processes are started.
+
+    Until Python 3.12 a forked process hangs if another thread begins to use Python at that very
+    moment, and threads of gloo do just after a message has arrived.
+
+    Args:
+        workers: how many are to be started.
+    """
+    if workers and world_size() > 1 and sys.version_info < (3, 12):
+        time.sleep(0.05)
 
 
 def collated(items: list[tuple[Tensor, int]]) -> tuple[Tensor, Tensor]:

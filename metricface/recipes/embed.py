@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from metricface.distributed import rank, world_size
+from metricface.distributed.alike import everywhere
+from metricface.distributed.rows import gather_rows
 from metricface.embeddings import working_dtype
-from metricface.recipes.batches import Labelled, WithIndex, collated
+from metricface.recipes.batches import Labelled, WithIndex, collated, rest_before_fork
+from metricface.recipes.processes.network import plain
 
 
 @torch.no_grad()
@@ -21,7 +27,8 @@ def embed(
 ) -> Tensor:
     """Embeddings of all items, in their order, on the model's device.
 
-    The model is in evaluation mode meanwhile.
+    The model is in evaluation mode meanwhile. Of one in DistributedDataParallel the network within
+    is asked, by this process alone.
 
     Args:
         model: maps inputs ``[B, …]`` to embeddings ``[B, D]``.
@@ -45,6 +52,7 @@ def embed(
     """
     if len(data) == 0:
         raise ValueError("the dataset is empty: there is nothing to embed")
+    model = plain(model)
     first = next(model.parameters(), None)
     device = torch.device("cpu") if first is None else first.device
     loader = DataLoader(
@@ -65,19 +73,48 @@ def embed(
             module.training = mode
 
 
+def embed_together(
+    model: nn.Module, data: Labelled, *, workers: int = 0, amp: torch.dtype | None = None
+) -> Tensor:
+    """As :func:`embed`, but each rank runs the model over its part of the dataset.
+
+    Args:
+        model: the same on all ranks.
+        data: the same on all ranks.
+        workers: processes that fetch, for each rank.
+        amp: runs the model under autocast in that type.
+
+    Returns:
+        ``[N, D]``, all of them on every rank.
+
+    Raises:
+        Exception: on every rank, what is raised on any.
+    """
+    count, world = len(data), world_size()
+    if world == 1 or count == 0:
+        return embed(model, data, workers=workers, amp=amp)
+    bounds = [count * place // world for place in range(world + 1)]
+    counts = [stop - start for start, stop in pairwise(bounds)]
+    start = min(bounds[rank()], count - 1)  # a rank without a part learns of the dimension
+    part = _Stretch(data, start, max(counts[rank()], 1))
+    rest_before_fork(workers)
+    own = everywhere(lambda: embed(model, part, workers=workers, amp=amp))
+    return gather_rows(own[: counts[rank()]], counts).to(own.device)
+
+
 def embedding_dim(model: nn.Module, data: Labelled) -> int:
     """D, from the embedding of the first item."""
-    return embed(model, _First(data)).shape[1]
+    return embed(model, _Stretch(data, 0, min(1, len(data)))).shape[1]
 
 
-class _First:
-    """A dataset of the first item of another."""
+class _Stretch:
+    """A dataset of some consecutive items of another."""
 
-    def __init__(self, data: Labelled) -> None:
-        self.data, self.labels = data, [0]
+    def __init__(self, data: Labelled, start: int, count: int) -> None:
+        self.data, self.labels, self._start = data, range(count), start
 
     def __len__(self) -> int:
-        return min(1, len(self.data))
+        return len(self.labels)
 
     def __getitem__(self, index: int) -> object:
-        return self.data[index]
+        return self.data[self._start + index]

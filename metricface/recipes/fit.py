@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from metricface.distributed import rank, world_size
+from metricface.distributed.alike import everywhere
 from metricface.memory import CrossBatchMemory
-from metricface.recipes.batches import Batches, BatchSampler, Labelled, identity_numbers
-from metricface.recipes.embed import embed
+from metricface.recipes.batches import Batches, BatchSampler, Labelled
 from metricface.recipes.look_alikes import LookAlikes
 from metricface.recipes.loop.history import History, Row
-from metricface.recipes.loop.settings import training_settings
+from metricface.recipes.loop.measuring import measured
+from metricface.recipes.loop.settings import check_agreed, training_settings
 from metricface.recipes.loop.training import Training
 from metricface.recipes.loop.watching import Watch
 from metricface.recipes.objective import Objective
 from metricface.recipes.options import Options
+from metricface.recipes.processes.network import plain, synchronised
 from metricface.recipes.resuming.checkpoints import Checkpoints
 from metricface.recipes.resuming.random_state import seeded
+from metricface.recipes.resuming.ranks import rank_seed
 from metricface.samplers import HardIdentitySampler
 
 
@@ -117,28 +121,38 @@ def fit(
         >>> [row["step"] for row in done.history]
         [0.0, 2.0, 4.0]
     """
-    options = Options() if options is None else options
-    check_asked(steps, sampler, look_alikes, validation, folder, options)
-    objective = _objective(loss, miner, memory)
+    chosen = Options() if options is None else options
+    network, objective = plain(model), _objective(loss, miner, memory)
     first = next(model.parameters(), torch.empty(0))
-    device = first.device if options.device is None else torch.device(options.device)
-    model.to(device)  # before the generators are looked at: this may wake those of the device
-    settings = training_settings(
-        model,
-        data,
-        objective,
-        sampler=sampler,
-        steps=steps,
-        look_alikes=look_alikes,
-        validation=validation,
-        options=options,
-    )
-    checkpoints = None if folder is None else Checkpoints(folder, settings)
-    with nullcontext() if checkpoints is None else checkpoints.alone(), seeded(options.seed):
-        training = _training(model, data, objective, sampler, look_alikes, options, device)
-        history = _run(training, steps, validation, checkpoints, options)
-    weights = history.best.weights if history.best and options.restore_best else None
-    model.load_state_dict(weights or training.evaluated_model.state_dict())
+    device = first.device if chosen.device is None else torch.device(chosen.device)
+
+    def settings() -> dict[str, Any]:
+        check_asked(steps, sampler, look_alikes, validation, folder, chosen)
+        model.to(device)  # before the generators are looked at: this may wake those of the device
+        return training_settings(
+            network,
+            data,
+            objective,
+            sampler=sampler,
+            steps=steps,
+            look_alikes=look_alikes,
+            validation=validation,
+            options=chosen,
+        )
+
+    agreed = everywhere(settings)
+    check_agreed({**agreed, "folder": None if folder is None else str(folder)})
+    checkpoints = None if folder is None else Checkpoints(folder, agreed)
+    with ExitStack() as during:
+        if checkpoints is not None:
+            during.enter_context(checkpoints.alone())
+        if chosen.sync_batch_norm:
+            during.enter_context(synchronised(network))
+        during.enter_context(seeded(rank_seed(chosen.seed)))
+        training = _training(model, data, objective, sampler, look_alikes, chosen, device)
+        history = _run(training, steps, validation, checkpoints, chosen)
+    weights = history.best.weights if history.best and chosen.restore_best else None
+    network.load_state_dict(weights or training.evaluated_model.state_dict())
     best_step = history.best.step if history.best else None
     return Fit(model.eval(), history.rows, training.step, best_step)
 
@@ -164,6 +178,12 @@ def check_asked(
         raise ValueError("tensorboard=True needs a folder to write to, got none")
     if look_alikes is not None and not isinstance(sampler, HardIdentitySampler):
         raise ValueError(f"look_alikes needs a HardIdentitySampler, got {type(sampler).__name__}")
+    shares = getattr(sampler, "world_size", world_size())
+    if world_size() > 1 and shares != world_size():
+        raise ValueError(
+            f"{world_size()} processes train, but the sampler shares its batches out among "
+            f"{shares}: make it after init_process_group, without rank and world_size"
+        )
 
 
 def _objective(
@@ -200,7 +220,7 @@ def _training(
         sampler,
         augment=options.augment,
         workers=options.workers,
-        seed=options.seed,
+        seed=rank_seed(options.seed),
         device=device,
         before_epoch=None if look_alikes is None else refresh,
     )
@@ -218,13 +238,14 @@ def _run(
     """Step, evaluate, save: from the last checkpoint to the end."""
     history = History(None if validation is None else options.metric, keep=options.restore_best)
     resumed = checkpoints is not None and checkpoints.restore(training, history)
-    if options.monitor is not None:
+    if options.monitor is not None and rank() == 0:
         options.monitor.step = training.step
-    events = checkpoints.folder / "tensorboard" if checkpoints and options.tensorboard else None
+    folder = None if checkpoints is None or rank() > 0 else checkpoints.folder
     losses: list[Tensor] = []
 
     def take_stock() -> None:
-        row = _row(training, losses, validation, options)
+        training.alike()
+        row = measured(training, losses, validation, options)
         losses.clear()
         history.add(row, training.evaluated_model)
         watch.show(row)
@@ -234,8 +255,8 @@ def _run(
     with Watch(
         steps=steps,
         step=training.step if resumed else None,
-        progress=options.progress,
-        tensorboard=events,
+        progress=options.progress and rank() == 0,
+        tensorboard=folder / "tensorboard" if folder and options.tensorboard else None,
         metric=options.metric,
     ) as watch:
         if not resumed:
@@ -246,34 +267,6 @@ def _run(
             if training.step % options.evaluate_every == 0 or training.step == steps:
                 take_stock()
     training.batches.settle()
-    if options.monitor is not None:
+    if options.monitor is not None and rank() == 0:
         options.monitor.flush()
     return history
-
-
-def _row(
-    training: Training, losses: list[Tensor], validation: Labelled | None, options: Options
-) -> Row:
-    """One evaluation: where the training stands, what it cost, what it can do."""
-    loss = float(torch.stack(losses).mean()) if losses else math.nan
-    if losses and not math.isfinite(loss):
-        raise ValueError(
-            f"the loss is {loss} by step {training.step}; a lower learning rate, a gradient clip "
-            "or an easier miner may help, and the last checkpoint is kept"
-        )
-    spent = training.stopwatch
-    row = {
-        "step": float(training.step),
-        "seconds": spent.total,
-        **{f"{kind}_seconds": seconds for kind, seconds in spent.seconds.items()},
-        "loss": loss,
-    }
-    if validation is None:
-        return row
-    model, workers, amp = training.evaluated_model, options.workers, options.amp
-    labels = torch.from_numpy(identity_numbers(validation))
-    found = options.evaluate(embed(model, validation, workers=workers, amp=amp), labels)
-    taken = sorted(set(row) & set(found))
-    if taken:
-        raise ValueError(f"evaluate gave {', '.join(taken)}, which the history itself has")
-    return row | {name: float(value) for name, value in found.items()}

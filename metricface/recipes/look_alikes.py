@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from metricface.distributed.alike import on_rank_0
 from metricface.offline import identity_neighbours
 from metricface.offline.identity_neighbours import By
 from metricface.offline.impostors import Index
 from metricface.recipes.batches import Labelled, identity_numbers
-from metricface.recipes.embed import embed
+from metricface.recipes.embed import embed_together
 from metricface.samplers import HardIdentitySampler
 
 
@@ -70,6 +71,8 @@ class LookAlikes:
     ) -> None:
         """Hand the sampler the present look-alikes if they are due before this epoch.
 
+        Several processes all call it, and share the work.
+
         Args:
             sampler: of the data's labels.
             model: embeds it.
@@ -80,12 +83,16 @@ class LookAlikes:
         """
         if not self.due(epoch):
             return
-        found = identity_neighbours(
-            embed(model, data, workers=workers, amp=amp),
-            identity_numbers(data),
-            self.k,
-            by=self.by,
-            index=self.index,
-            seed=epoch,
+        embeddings = embed_together(model, data, workers=workers, amp=amp)
+        # One rank decides: with several threads an approximate index may find others.
+        found = on_rank_0(
+            lambda: identity_neighbours(
+                embeddings,
+                identity_numbers(data),
+                self.k,
+                by=self.by,
+                index=self.index,
+                seed=epoch,
+            )
         )
         sampler.set_neighbours(found)

@@ -32,6 +32,8 @@ class Options:
             gradient scaler for float16); mining and losses stay in float32.
         ema: decay of an exponential moving average of weights and statistics, such as 0.999; it is
             what is evaluated and returned.
+        sync_batch_norm: on several processes, batch normalisation over the batch of all of them
+            (torch's SyncBatchNorm, on GPUs); else each normalises its own part.
         chunk: run the model over so many inputs at a time and compute their activations anew on
             the way back: the exact gradient of a large batch in the memory of a small one (batch
             normalisation sees chunks, and counts each twice in its running statistics). Adding up
@@ -45,10 +47,11 @@ class Options:
         metric: which of those numbers decides what is best; larger is better.
         patience: stop after so many evaluations without a better one; None runs to the end.
         restore_best: end with the weights of the best evaluation rather than of the last.
-        monitor: sees embeddings, indices and loss of every step in which a miner picks them.
+        monitor: sees embeddings, indices and loss of every step in which a miner picks them; of
+            several processes the batch of all, on rank 0.
         tensorboard: write ``tensorboard/`` into the run folder.
         seed: of the augmentation and of what draws from global generators (dropout, other
-            libraries' miners); those are put back as they were.
+            libraries' miners); those are put back as they were. Ranks draw differently.
         device: where to train; None is where the model is.
         progress: show a bar; needs tqdm.
 
@@ -66,6 +69,7 @@ class Options:
     schedule: Schedule | None = None
     amp: torch.dtype | None = None
     ema: float | None = None
+    sync_batch_norm: bool = False
     chunk: int | None = None
     clip: float | None = None
     augment: Augment | None = None

@@ -20,6 +20,7 @@ from metricface.recipes.embed import embedding_dim
 from metricface.recipes.fit import Fit, check_asked, fit
 from metricface.recipes.look_alikes import LookAlikes
 from metricface.recipes.options import Options
+from metricface.recipes.processes.network import plain
 from metricface.recipes.resuming.random_state import seeded
 
 Head = Callable[[int, int], nn.Module]
@@ -138,7 +139,10 @@ def softmax_then_triplet(
         folder=places[0],
         options=options,
     )
-    with _stage_two(model, projection, frozen=frozen) as tuned:
+    # Around the projection there is another network to be shared.
+    with _stage_two(
+        model if projection is None else plain(model), projection, frozen=frozen
+    ) as tuned:
         second = fit(
             tuned,
             data,

@@ -104,7 +104,7 @@ def test_the_present_network_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
             asked.append((asker, asker[1].weight.detach().clone()))  # type: ignore[index] # noqa: B023
             return torch.rand(len(data), 4)
 
-        monkeypatch.setattr("metricface.recipes.look_alikes.embed", note)
+        monkeypatch.setattr("metricface.recipes.look_alikes.embed_together", note)
         fit(
             model, DATA, TripletLoss(),
             sampler=HardIdentitySampler(DATA.labels, 16, 2, NOBODY, group=4),

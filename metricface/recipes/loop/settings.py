@@ -8,11 +8,13 @@ from typing import Any
 
 from torch import nn
 
+from metricface.distributed.alike import every
 from metricface.recipes.batches import BatchSampler, Labelled, identity_numbers
 from metricface.recipes.look_alikes import LookAlikes
 from metricface.recipes.objective import Objective
 from metricface.recipes.options import Options
-from metricface.recipes.resuming.described import described
+from metricface.recipes.resuming.described import changes, described
+from metricface.recipes.resuming.ranks import on_other_ranks
 
 #: Options that change what is seen or how fast it comes, but not what comes.
 _INDIFFERENT = {"workers", "monitor", "tensorboard", "device", "progress"}
@@ -46,6 +48,25 @@ def training_settings(
         "steps": steps,
         "options": {k: described(v) for k, v in chosen.items() if k not in _INDIFFERENT},
     }
+
+
+def check_agreed(settings: dict[str, Any]) -> None:
+    """Refuse ranks that are about to train differently; else they would wait for each other.
+
+    Args:
+        settings: of this rank.
+
+    Raises:
+        ValueError: on every rank, naming what differs.
+    """
+    first, *others = every(settings)
+    for place, each in enumerate(others, 1):
+        differs = changes(on_other_ranks(first, each), each)
+        if differs:
+            raise ValueError(
+                f"all ranks must train alike, but from rank 0 to rank {place} of "
+                f"{len(others) + 1} something changes: {'; '.join(differs)}"
+            )
 
 
 def _weight(parameter: nn.Parameter) -> str:

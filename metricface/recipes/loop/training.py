@@ -10,14 +10,26 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.checkpoint import checkpoint
 
+from metricface.distributed import rank, world_size
+from metricface.distributed.alike import on_rank_0
+from metricface.distributed.rows import gather_rows
 from metricface.embeddings import working_dtype
 from metricface.recipes.batches import Batches
 from metricface.recipes.loop.stopwatch import Stopwatch
 from metricface.recipes.objective import Objective
 from metricface.recipes.options import Options
+from metricface.recipes.processes.asked import Asked, Mined, Rows
+from metricface.recipes.processes.global_objective import GlobalObjective
+from metricface.recipes.processes.network import (
+    embedded,
+    from_rank_0,
+    plain,
+    settle_buckets,
+    shared,
+)
 from metricface.recipes.resuming.random_state import random_state, restore_random_state
+from metricface.recipes.resuming.ranks import of_all_ranks, of_this_rank
 from metricface.recipes.resuming.state_parts import load_optimizer, load_part
 
 
@@ -45,7 +57,10 @@ class Training:
         *,
         device: torch.device,
     ) -> None:
-        self.model, self.objective = model.to(device), objective.to(device)
+        self.network, self.objective = plain(model.to(device)), objective.to(device)
+        from_rank_0([*objective.parameters(), *objective.buffers()])
+        self.model = shared(model)
+        self.together = GlobalObjective(objective)
         self.batches, self.options = batches, options
         self.optimizer = options.optimizer_of(model.parameters(), objective.parameters())
         self.scheduler = options.schedule(self.optimizer) if options.schedule else None
@@ -55,14 +70,22 @@ class Training:
                 "optimizer step; take one that counts steps"
             )
         self.scaler = torch.amp.GradScaler(device.type, enabled=options.amp == torch.float16)
-        self.average = None if options.ema is None else _moving_average(model, options.ema)
+        self.average = None if options.ema is None else _moving_average(self.network, options.ema)
+        self.watched = on_rank_0(lambda: options.monitor is not None)
         self.stopwatch = Stopwatch(device)
         self.step = 0
+        self._settled = False
+
+    def alike(self) -> None:
+        """Give every rank the statistics of rank 0, before the model is evaluated or saved."""
+        from_rank_0(self.network.buffers())
+        if self.average is not None:
+            from_rank_0(self.average.buffers())
 
     @property
     def evaluated_model(self) -> nn.Module:
         """The model whose embeddings count: the moving average where there is one."""
-        return self.model if self.average is None else self.average.module
+        return self.network if self.average is None else self.average.module
 
     def advance(self) -> Tensor:
         """One optimizer step; returns the loss, detached.
@@ -76,41 +99,52 @@ class Training:
         with measure("data"):
             inputs, labels, ids = self.batches.draw()
         with measure("network"):
+            if not self._settled:
+                settle_buckets(self.model, partial(self._embedded, inputs[:2]))
+                self._settled = True
             output = self._embedded(inputs)
             embeddings = output.detach().to(working_dtype(output)).requires_grad_()
         with measure("mining"):
-            mined = self.objective.mine(embeddings, labels, ids)
+            asked = self._asked(embeddings, labels, ids)
+            mined = self.together.mine(asked)
         with measure("loss"):
             self.optimizer.zero_grad()
-            loss = self.objective.loss(embeddings, labels, ids, mined)
-            if self.options.monitor is not None and mined[0].indices is not None:
-                self.options.monitor(embeddings, mined[0].indices, loss)
+            loss = self.together.loss(asked, mined)
+            shown = self._shown(asked, mined, loss) if self.watched else None
             torch.autograd.backward(self.scaler.scale(loss))
+            if shown is not None and world_size() > 1 and embeddings.grad is not None:
+                gradient = gather_rows(embeddings.grad, asked.counts).to(shown.device)
+                torch.autograd.backward(shown, gradient)
         with measure("network"):
             if embeddings.grad is not None and output.requires_grad:
                 torch.autograd.backward(output, embeddings.grad.to(output.dtype))
             self._update()
         with measure("mining"):
-            self.objective.remember(embeddings, labels, ids)
+            self.together.remember(asked)
         self.step += 1
         return loss.detach()
 
     def state_dict(self) -> dict[str, Any]:
-        """All that decides how the training goes on: only tensors and plain values."""
-        return {
+        """All that decides how the training goes on: only tensors and plain values.
+
+        All ranks call it: each has random generators of its own.
+        """
+        state = {
             "step": self.step,
             "seconds": dict(self.stopwatch.seconds),
             "batches": self.batches.state_dict(),
             "random": random_state(),
             **{name: part.state_dict() for name, part in self._parts().items()},
         }
+        return of_all_ranks(state)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where :meth:`state_dict` was taken.
+        """Go on where :meth:`state_dict` was taken, on as many ranks or on others.
 
         Raises:
             ValueError: a part is missing or does not fit; it is named.
         """
+        state = of_this_rank(state, self.options.seed)
         loads: dict[str, Callable[[Any], object]] = {
             "step": partial(setattr, self, "step"),
             "seconds": self.stopwatch.seconds.update,
@@ -124,7 +158,7 @@ class Training:
 
     def _parts(self) -> dict[str, Any]:
         parts = {
-            "model": self.model,
+            "model": self.network,
             "objective": self.objective,
             "optimizer": self.optimizer,
             "scheduler": self.scheduler,
@@ -134,12 +168,31 @@ class Training:
         return {name: part for name, part in parts.items() if part is not None}
 
     def _embedded(self, inputs: Tensor) -> Tensor:
-        amp, chunk = self.options.amp, self.options.chunk
+        amp = self.options.amp
         with torch.autocast(inputs.device.type, dtype=amp, enabled=amp is not None):
-            if chunk is None or chunk >= len(inputs):
-                return self.model(inputs)  # type: ignore[no-any-return]
-            parts = torch.split(inputs, chunk)
-            return torch.cat([checkpoint(self.model, part, use_reentrant=False) for part in parts])
+            return embedded(self.model, inputs, self.options.chunk)
+
+    def _asked(self, embeddings: Tensor, labels: Tensor, ids: Tensor) -> Asked:
+        """The batch of all ranks."""
+        if world_size() > 1:
+            return self.together.gather(embeddings, labels, ids)
+        return Asked(Rows(embeddings, labels, ids), [len(embeddings)], {})
+
+    def _shown(self, asked: Asked, mined: Mined, loss: Tensor) -> Tensor | None:
+        """Let the monitor see the step of all ranks, on rank 0.
+
+        Returns:
+            The embeddings that it sees, which wait for their gradient; None without a miner.
+        """
+        picked = self.together.picked(asked, mined)
+        if picked is None:
+            return None
+        seen = asked.rows.embeddings
+        if world_size() > 1:
+            seen = seen.detach().requires_grad_()
+        if self.options.monitor is not None and rank() == 0:
+            self.options.monitor(seen, picked, loss)
+        return seen
 
     def _update(self) -> None:
         """The optimizer's step, and that of all that follows it."""
@@ -154,7 +207,7 @@ class Training:
         if self.scheduler is not None and not overflown:
             self.scheduler.step()
         if self.average is not None:
-            self.average.update_parameters(self.model)
+            self.average.update_parameters(self.network)
 
 
 def _moving_average(model: nn.Module, decay: float) -> AveragedModel:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
+from metricface.distributed.alike import every, everywhere, on_rank_0
 from metricface.files import clear_leftovers, used_alone, write_whole
 from metricface.recipes.resuming.described import changes
+from metricface.recipes.resuming.ranks import on_other_ranks
 from metricface.recipes.resuming.sealed import load_sealed, save_sealed
 from metricface.recipes.resuming.state_parts import load_part
 
@@ -51,12 +53,13 @@ class Checkpoints:
     def alone(self) -> Iterator[None]:
         """Keep other trainings out of the folder, and clear away what killed ones left half done.
 
+        Rank 0 does so for all ranks.
+
         Raises:
             BlockingIOError: another training uses the folder.
         """
-        with used_alone(self.folder) as certain:
-            if certain:
-                clear_leftovers(self.folder, (NAME, PREVIOUS))
+        with ExitStack() as held:
+            on_rank_0(lambda: self._lock(held))
             yield
 
     @property
@@ -68,10 +71,37 @@ class Checkpoints:
     def restore(self, training: Loads, history: Loads) -> bool:
         """Go on from what was saved last; False in a new folder, where there is nothing.
 
+        Every rank reads the file.
+
         Raises:
             ValueError: the file is not as it was written, belongs to other settings, or has a
-                part that does not fit.
+                part that does not fit; ranks that find different files.
         """
+        resumed = everywhere(lambda: self._restored(training, history))
+        found = every(resumed)
+        if len(set(found)) > 1:
+            raise ValueError(
+                f"rank 0 finds {'a' if found[0] else 'no'} checkpoint in {self.folder} and rank "
+                f"{found.index(not found[0])} does not agree: give a folder that all ranks see"
+            )
+        return resumed
+
+    def save(self, *, training: dict[str, Any], history: dict[str, Any]) -> None:
+        """Replace the checkpoint and keep the one before; a crash meanwhile leaves the old one.
+
+        Rank 0 writes, and the others wait.
+
+        Raises:
+            TypeError: the state holds what could not be loaded again.
+            OSError: the disk is full; the old one is left.
+        """
+        on_rank_0(lambda: self._save(training=training, history=history))
+
+    def _lock(self, held: ExitStack) -> None:
+        if held.enter_context(used_alone(self.folder)):
+            clear_leftovers(self.folder, (NAME, PREVIOUS))
+
+    def _restored(self, training: Loads, history: Loads) -> bool:
         file = self.newest
         if not file.exists():
             return False
@@ -89,13 +119,7 @@ class Checkpoints:
             raise self._unreadable(error) from error
         return True
 
-    def save(self, *, training: dict[str, Any], history: dict[str, Any]) -> None:
-        """Replace the checkpoint and keep the one before; a crash meanwhile leaves the old one.
-
-        Raises:
-            TypeError: the state holds what could not be loaded again.
-            OSError: the disk is full; the old one is left.
-        """
+    def _save(self, *, training: dict[str, Any], history: dict[str, Any]) -> None:
         state = {"settings": self._settings, "training": training, "history": history}
         check_plain(state)
         try:
@@ -107,7 +131,7 @@ class Checkpoints:
             ) from error
 
     def _check_settings(self, old: dict[str, Any], file: Path) -> None:
-        changed = changes(old, self._settings)
+        changed = changes(on_other_ranks(old, self._settings), self._settings)
         if changed:
             more = [f"{len(changed) - _NAMED} more"] if len(changed) > _NAMED else []
             raise ValueError(
