@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import DEFAULT, patch
 
+import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
 from metricface.distributed import rank, world_size
 from metricface.distributed.alike import everywhere
 from metricface.losses import TripletLoss
+from metricface.recipes import embed
+from metricface.recipes.embed import embed_together
+from metricface.recipes.processes.network import from_rank_0
 from metricface.samplers import PKSampler
 from tests.distributed.group import ended, joined
+from tests.distributed.page_program import PAGE
 from tests.distributed.trainings import (
     DATA,
     TRAININGS,
@@ -66,6 +74,48 @@ def heard(folder: Path) -> dict[str, str]:
     return found
 
 
+def on_the_page(folder: Path) -> dict[str, Any]:
+    """The program of the page, in the group that is there."""
+    text = PAGE.read_text(encoding="utf-8")
+    (program,) = re.findall(
+        r"## The recipes under torchrun\n.*?```python\n(.*?)```", text, re.DOTALL
+    )
+    names: dict[str, Any] = {}
+    group = patch.multiple(dist, init_process_group=DEFAULT, destroy_process_group=DEFAULT)
+    folder.mkdir(exist_ok=True)
+    os.chdir(folder)
+    with group:
+        exec(compile(program, str(PAGE), "exec"), names)
+    row = names["done"].history[-1]
+    return {name: value for name, value in row.items() if not name.endswith("seconds")}
+
+
+def from_the_first() -> list[Any]:
+    """Tensors of every kind, which begin differently on every rank."""
+    number = rank() + 2
+    some = [
+        torch.full((2, 3), number).t(),
+        torch.tensor(number % 2 == 0),
+        torch.full((3,), number / 8, dtype=torch.bfloat16),
+        torch.empty(0),
+        torch.full((), float(number), dtype=torch.float64),
+    ]
+    from_rank_0(some)
+    return [each.double().tolist() for each in some]
+
+
+def embedded_together() -> list[bool]:
+    """More items than ranks, as many, and fewer."""
+    torch.manual_seed(0)
+    model = Net()
+    found = []
+    for count in (10, 3, 2, 1):
+        some = DATA.subset(range(count))
+        ours, alone = embed_together(model, some), embed(model, some)
+        found.append(ours.dtype == alone.dtype and torch.allclose(ours, alone, rtol=1e-12))
+    return found
+
+
 def elastic(folder: Path, draws: float) -> dict[str, Any] | None:
     """The training goes on in its folder, until so many batches are drawn."""
     stop = Stop()
@@ -86,12 +136,15 @@ def main(path: Path) -> None:
         said["records"] = monitored()[1]
         said["reduced"] = in_chunks()[1]
         said["heard"] = heard(folder)
+        said["page"] = on_the_page(folder / "page")
         triplets(folder / "watched", tensorboard=True, progress=True)
     else:
         said["elastic"] = elastic(folder / "elastic", 4)
         said["trainings"] = {
             name: outcome(TRAININGS[name]()) for name in ("triplets", "three losses")
         }
+        said["from the first"] = from_the_first()
+        said["embedded"] = embedded_together()
         said["restless"] = outcome(restless(folder / "whole"))
     path.write_text(json.dumps(said))
     dist.barrier()  # the first to end takes the meeting place with it

@@ -11,7 +11,8 @@ import torch
 
 from metricface.files import LOCK, used_alone
 from metricface.recipes.resuming.checkpoints import NAME, PREVIOUS
-from tests.distributed.killed_recipe import TIMEOUT
+from tests.distributed.killed_recipe import STARTS, TIMEOUT
+from tests.distributed.recipes_program import on_the_page
 from tests.distributed.trainings import TRAININGS, monitored, outcome, triplets
 from tests.processes import run
 from tests.recipes.toys import differences
@@ -44,15 +45,13 @@ def three(folder: Path, two: Said) -> Said:
 
 
 @pytest.fixture(scope="module")
-def killed(folder: Path) -> Said:
-    """What each of three found of which one was killed."""
-    return started(folder, "killed once", "killed_recipe", 3, killed={1})
-
-
-@pytest.fixture(scope="module")
-def again(folder: Path, killed: Said) -> Said:
-    """The same training in the same folder, started anew."""
-    return started(folder, "again", "killed_recipe", 3)
+def starts(folder: Path) -> list[Said]:
+    """What each of three found in a training of which a process was killed, and then another."""
+    said = []
+    for name, (who, batch) in STARTS.items():
+        dead = {who} if batch < math.inf else set()
+        said.append(started(folder, name, "killed_recipe", 3, killed=dead))
+    return said
 
 
 def check_outcome(found: dict[str, Any], expected: dict[str, Any], bound: float) -> None:
@@ -88,14 +87,15 @@ def test_a_training_goes_on_with_other_numbers_of_processes(
 
 
 def test_a_killed_process_ends_the_others_and_the_next_start_goes_on_to_the_same_bits(
-    killed: Said, again: Said, three: Said, folder: Path
+    starts: list[Said], three: Said, folder: Path
 ) -> None:
-    assert killed[1] is None
-    assert max(killed[0], killed[2]) < TIMEOUT + 5
+    once, twice, at_last = starts
+    assert once[1] is None
+    assert twice[0] is None
+    assert max(once[0], once[2], *twice[1:]) < TIMEOUT + 5
     one, other = (torch.load(folder / name / NAME, weights_only=True) for name in NAMES)
     assert differences(one, other) == []
-    assert [own["weights"] for own in again] == [own["restless"]["weights"] for own in three]
-    assert again[0] == again[1] == again[2]
+    assert at_last == [own["restless"] for own in three]
 
 
 NAMES = ("whole", "killed")
@@ -113,6 +113,24 @@ def test_ranks_draw_differently_and_all_of_it_is_in_the_one_checkpoint(
     for kind in range(2):
         assert len({tuple(state[kind].tolist()) for state in states}) == 3
     assert all(own["restless"] == three[0]["restless"] for own in three)  # statistics and all
+
+
+def test_tensors_become_those_of_rank_0_and_embeddings_are_whole(three: Said) -> None:
+    for own in three:
+        assert own["from the first"] == [[[2, 2]] * 3, 1, [0.25] * 3, [], 2]
+        assert own["embedded"] == [True] * 4
+
+
+def test_the_program_of_the_page_runs_on_one_process_and_on_two(
+    two: Said, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)  # it changes to another folder
+    alone = on_the_page(tmp_path)
+    assert two[0]["page"] == two[1]["page"]
+    assert two[0]["page"].keys() == alone.keys()
+    for name in ("map_at_r", "auc"):  # float32: rounding may decide what is mined
+        assert two[0]["page"][name] == pytest.approx(alone[name], abs=0.05)
+    assert (folder / "page" / "runs" / "shared" / NAME).is_file()
 
 
 def test_a_step_in_chunks_reduces_once(two: Said) -> None:

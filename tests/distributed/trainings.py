@@ -239,17 +239,17 @@ def identify_and_verify() -> Fit:
     )
 
 
-def restless(folder: Path, *, dies_at: float = math.inf, steps: int = 8) -> Fit:
-    """With dropout, batch normalisation and augmentation; the second rank may die."""
+def restless(folder: Path, who: int = 0, batch: float = math.inf) -> Fit:
+    """With dropout, batch normalisation and augmentation; a rank may die at a batch."""
     seeded()
     model = Net(nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.3), *_wide()).float()
     noise = Mortal()
-    if rank() == 1:
-        noise.countdown = dies_at
+    if rank() == who:
+        noise.countdown = batch
     return trained(
         Single(model),
         [TripletLoss(1.0), Softmax(COUNT, DIM)],
-        steps=steps,
+        steps=8,
         miner=RandomMiner(),
         folder=folder,
         options=quick(augment=noise, evaluate_every=3, ema=0.9),
