@@ -75,6 +75,10 @@ def fit(
     once more it returns at once. Changed settings are refused by name, a checkpoint that is not
     byte for byte what was written is refused, and so is a second training in the same folder.
 
+    In a process group all ranks make the same call and train on the batch of all of them; rank 0
+    writes and shows. On another number of ranks a training goes on where the sampler's
+    ``p * world_size`` is the same.
+
     Args:
         model: maps inputs ``[B, …]`` to embeddings ``[B, D]``; changed in place.
         data: the training set, with ``.labels``; item ``i`` is an input, or begins with one.
@@ -128,6 +132,7 @@ def fit(
 
     def settings() -> dict[str, Any]:
         check_asked(steps, sampler, look_alikes, validation, folder, chosen)
+        check_whole(network, objective)
         model.to(device)  # before the generators are looked at: this may wake those of the device
         return training_settings(
             network,
@@ -184,6 +189,23 @@ def check_asked(
             f"{world_size()} processes train, but the sampler shares its batches out among "
             f"{shares}: make it after init_process_group, without rank and world_size"
         )
+
+
+def check_whole(*modules: nn.Module) -> None:
+    """Refuse weights that are split over processes: rank 0 could not save them.
+
+    Args:
+        *modules: network and objective.
+
+    Raises:
+        ValueError: a parameter of which each process holds a part.
+    """
+    for name, each in (named for module in modules for named in module.named_parameters()):
+        if hasattr(each, "placements"):  # a DTensor, which not every torch can import
+            raise ValueError(
+                f"{name} is split over the processes, but a recipe keeps all weights in one "
+                "checkpoint: train it in a loop of your own, with torch.distributed.checkpoint"
+            )
 
 
 def _objective(

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
+from metricface.classifiers import Softmax
 from metricface.data import ImageSet
 from metricface.files import LOCK
 from metricface.losses import TripletLoss
@@ -281,6 +282,14 @@ def test_what_cannot_be_trained(
 ) -> None:
     with pytest.raises(error, match=message):
         train(**{"loss": TripletLoss(), **given})
+
+
+def test_weights_that_are_split_over_processes_are_refused() -> None:
+    """Those of a sharded classifier are DTensors, which say where their parts are."""
+    classifier = Softmax(10, 8)
+    classifier.weight.placements = ()  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match=r"losses\.0\.weight is split over the processes"):
+        train(classifier)
 
 
 def test_what_could_not_be_loaded_is_refused_before_the_first_step(tmp_path: Path) -> None:

@@ -77,10 +77,14 @@ class Training:
         self._settled = False
 
     def alike(self) -> None:
-        """Give every rank the statistics of rank 0, before the model is evaluated or saved."""
-        from_rank_0(self.network.buffers())
-        if self.average is not None:
-            from_rank_0(self.average.buffers())
+        """Give every rank what rank 0 has, before the model is evaluated or saved.
+
+        Statistics are of the rows of each rank. The loss's own weights are equal, unless sums on a
+        GPU come out differently every time.
+        """
+        own = [*self.objective.parameters(), *self.objective.buffers()]
+        average = () if self.average is None else self.average.buffers()
+        from_rank_0([*self.network.buffers(), *average, *own])
 
     @property
     def evaluated_model(self) -> nn.Module:
