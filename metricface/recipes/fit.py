@@ -6,13 +6,14 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from metricface.distributed import rank, world_size
-from metricface.distributed.alike import everywhere
+from metricface.distributed.alike import everywhere, on_rank_0
 from metricface.memory import CrossBatchMemory
 from metricface.recipes.batches import Batches, BatchSampler, Labelled
 from metricface.recipes.look_alikes import LookAlikes
@@ -234,6 +235,7 @@ def _training(
     def refresh(epoch: int) -> None:
         if look_alikes is not None and isinstance(sampler, HardIdentitySampler):
             workers, amp = options.workers, options.amp
+            training.alike()  # each rank embeds a part
             evaluated = training.evaluated_model
             look_alikes.refresh(sampler, evaluated, data, epoch=epoch, workers=workers, amp=amp)
 
@@ -270,17 +272,19 @@ def _run(
         row = measured(training, losses, validation, options)
         losses.clear()
         history.add(row, training.evaluated_model)
-        watch.show(row)
+        on_rank_0(lambda: watch.show(row))
         if checkpoints is not None:
             checkpoints.save(training=training.state_dict(), history=history.state_dict())
 
-    with Watch(
+    made = partial(
+        Watch,
         steps=steps,
         step=training.step if resumed else None,
         progress=options.progress and rank() == 0,
         tensorboard=folder / "tensorboard" if folder and options.tensorboard else None,
         metric=options.metric,
-    ) as watch:
+    )
+    with everywhere(made) as watch:
         if not resumed:
             take_stock()
         while training.step < steps and not history.exhausted(options.patience):

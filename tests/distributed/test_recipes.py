@@ -159,6 +159,8 @@ def test_a_monitor_on_rank_0_sees_the_batch_of_all(two: Said) -> None:
         ("measure", "LookupError: no measure on rank 0"),
         ("synchronised", "ValueError: sync_batch_norm=True needs a model on a GPU"),
         ("unlike", r"\w+: (Odd: )?of a kind"),
+        ("tqdm", "ImportError: a progress bar needs tqdm"),
+        ("torch.utils.tensorboard", "ImportError: tensorboard=True needs TensorBoard"),
     ],
 )
 def test_every_rank_hears_what_is_wrong_on_one(
