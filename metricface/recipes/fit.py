@@ -12,13 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from metricface.distributed import rank, world_size
+from metricface.distributed import rank
 from metricface.distributed.alike import everywhere, on_rank_0
 from metricface.memory import CrossBatchMemory
 from metricface.recipes.batches import Batches, BatchSampler, Labelled
 from metricface.recipes.look_alikes import LookAlikes
 from metricface.recipes.loop.history import History, Row
 from metricface.recipes.loop.measuring import measured
+from metricface.recipes.loop.refusals import check_asked, check_whole
 from metricface.recipes.loop.settings import check_agreed, training_settings
 from metricface.recipes.loop.training import Training
 from metricface.recipes.loop.watching import Watch
@@ -161,52 +162,6 @@ def fit(
     network.load_state_dict(weights or training.evaluated_model.state_dict())
     best_step = history.best.step if history.best else None
     return Fit(model.eval(), history.rows, training.step, best_step)
-
-
-def check_asked(
-    steps: int,
-    sampler: BatchSampler,
-    look_alikes: LookAlikes | None,
-    validation: Labelled | None,
-    folder: str | os.PathLike[str] | None,
-    options: Options,
-) -> None:
-    """Refuse what would otherwise be ignored, or fail late.
-
-    Raises:
-        ValueError: of arguments of :func:`fit` that do not go together.
-    """
-    if steps < 1:
-        raise ValueError(f"steps must be at least 1, got {steps}")
-    if options.patience is not None and validation is None:
-        raise ValueError("patience needs validation data, got none")
-    if options.tensorboard and folder is None:
-        raise ValueError("tensorboard=True needs a folder to write to, got none")
-    if look_alikes is not None and not isinstance(sampler, HardIdentitySampler):
-        raise ValueError(f"look_alikes needs a HardIdentitySampler, got {type(sampler).__name__}")
-    shares = getattr(sampler, "world_size", world_size())
-    if world_size() > 1 and shares != world_size():
-        raise ValueError(
-            f"{world_size()} processes train, but the sampler shares its batches out among "
-            f"{shares}: make it after init_process_group, without rank and world_size"
-        )
-
-
-def check_whole(*modules: nn.Module) -> None:
-    """Refuse weights that are split over processes: rank 0 could not save them.
-
-    Args:
-        *modules: network and objective.
-
-    Raises:
-        ValueError: a parameter of which each process holds a part.
-    """
-    for name, each in (named for module in modules for named in module.named_parameters()):
-        if hasattr(each, "placements"):  # a DTensor, which not every torch can import
-            raise ValueError(
-                f"{name} is split over the processes, but a recipe keeps all weights in one "
-                "checkpoint: train it in a loop of your own, with torch.distributed.checkpoint"
-            )
 
 
 def _objective(

@@ -17,8 +17,9 @@ from metricface.memory import CrossBatchMemory
 from metricface.miners import SemiHardMiner
 from metricface.recipes.batches import BatchSampler, Labelled, identity_numbers
 from metricface.recipes.embed import embedding_dim
-from metricface.recipes.fit import Fit, check_asked, fit
+from metricface.recipes.fit import Fit, fit
 from metricface.recipes.look_alikes import LookAlikes
+from metricface.recipes.loop.refusals import check_asked
 from metricface.recipes.options import Options
 from metricface.recipes.processes.network import plain
 from metricface.recipes.resuming.random_state import seeded

@@ -13,7 +13,7 @@ from metricface.files import LOCK, used_alone
 from metricface.recipes.resuming.checkpoints import NAME, PREVIOUS
 from tests.distributed.killed_recipe import STARTS, TIMEOUT
 from tests.distributed.recipes_program import on_the_page
-from tests.distributed.trainings import TRAININGS, monitored, outcome, triplets
+from tests.distributed.trainings import TRAININGS, monitored, outcome, restless, triplets
 from tests.processes import run
 from tests.recipes.toys import differences
 
@@ -113,6 +113,8 @@ def test_ranks_draw_differently_and_all_of_it_is_in_the_one_checkpoint(
     for kind in range(2):
         assert len({tuple(state[kind].tolist()) for state in states}) == 3
     assert all(own["restless"] == three[0]["restless"] for own in three)  # statistics and all
+    # One process takes what was rank 0's; the training is at its end.
+    assert outcome(restless(folder / "whole"))["weights"] == three[0]["restless"]["weights"]
 
 
 def test_tensors_become_those_of_rank_0_and_embeddings_are_whole(three: Said) -> None:

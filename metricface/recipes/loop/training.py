@@ -58,7 +58,8 @@ class Training:
         device: torch.device,
     ) -> None:
         self.network, self.objective = plain(model.to(device)), objective.to(device)
-        from_rank_0([*objective.parameters(), *objective.buffers()])
+        for part in (self.network, objective):
+            from_rank_0([*part.parameters(), *part.buffers()])
         self.model = shared(model)
         self.together = GlobalObjective(objective)
         self.batches, self.options = batches, options

@@ -29,7 +29,7 @@ def plain(model: nn.Module) -> nn.Module:
 
 
 def shared(model: nn.Module) -> nn.Module:
-    """The model in DistributedDataParallel, which begins with rank 0's weights on every rank.
+    """The model in DistributedDataParallel.
 
     One that is wrapped already, or has nothing to train, is left as it is; so is every model
     without a process group.
