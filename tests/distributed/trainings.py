@@ -164,6 +164,12 @@ def patient() -> Fit:
     return trained(Net(), TripletLoss(1.0), steps=30, options=options)
 
 
+def classifier_alone() -> Fit:
+    """Nothing of the network is trained, which DDP would refuse."""
+    seeded()
+    return trained(Net().requires_grad_(False), Softmax(COUNT, DIM).double())
+
+
 def look_alikes() -> Fit:
     seeded()
     hard = HardIdentitySampler(
@@ -285,6 +291,7 @@ TRAININGS: dict[str, Callable[[], Fit | SoftmaxThenTriplet]] = {
     "margins": margins,
     "foreign": foreign,
     "patient": patient,
+    "classifier alone": classifier_alone,
     "look-alikes": look_alikes,
     "monitored": lambda: monitored()[0],
     "in chunks": lambda: in_chunks()[0],
