@@ -22,7 +22,7 @@ from metricface.recipes.embed import embed_together
 from metricface.recipes.processes.network import from_rank_0
 from metricface.samplers import PKSampler
 from tests.distributed.group import ended, joined
-from tests.distributed.page_program import PAGE
+from tests.distributed.page_program import DOCS
 from tests.distributed.trainings import (
     DATA,
     TRAININGS,
@@ -80,7 +80,8 @@ def heard(folder: Path) -> dict[str, str]:
 
 def on_the_page(folder: Path) -> dict[str, Any]:
     """The program of the page, in the group that is there."""
-    text = PAGE.read_text(encoding="utf-8")
+    page = DOCS / "distributed.md"
+    text = page.read_text(encoding="utf-8")
     (program,) = re.findall(
         r"## The recipes under torchrun\n.*?```python\n(.*?)```", text, re.DOTALL
     )
@@ -89,7 +90,7 @@ def on_the_page(folder: Path) -> dict[str, Any]:
     folder.mkdir(exist_ok=True)
     os.chdir(folder)
     with group:
-        exec(compile(program, str(PAGE), "exec"), names)
+        exec(compile(program, str(page), "exec"), names)
     row = names["done"].history[-1]
     return {name: value for name, value in row.items() if not name.endswith("seconds")}
 
