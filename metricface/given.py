@@ -93,6 +93,27 @@ def as_number(name: str, value: object) -> float:
         raise ValueError(f"{name} must be finite, got hundreds of digits") from None
 
 
+def as_finite(name: str, value: object) -> float:
+    """A setting of any size but infinity, as a plain float.
+
+    Args:
+        name: of the setting, for an error.
+        value: what was given.
+
+    Raises:
+        TypeError: as :func:`as_number`.
+        ValueError: infinite or NaN.
+
+    Example:
+        >>> as_finite("bias", -10)
+        -10.0
+    """
+    number = as_number(name, value)
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be finite, got {value}")
+    return number
+
+
 def above_zero(name: str, value: object) -> float:
     """A number above 0 and finite, in float32 as well, where most of them end up.
 

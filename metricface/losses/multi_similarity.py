@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metricface.distances import Cosine, Distance
-from metricface.given import above_zero, as_number
+from metricface.given import above_zero, as_finite
 from metricface.losses.anchor_loss import AnchorLoss, log_sum_exp
 from metricface.losses.comparing import Compared
 from metricface.types import Reduction
@@ -58,7 +58,7 @@ class MultiSimilarityLoss(AnchorLoss):
             block_bytes=block_bytes,
         )
         self.alpha, self.beta = above_zero("alpha", alpha), above_zero("beta", beta)
-        self.base = as_number("base", base)
+        self.base = as_finite("base", base)
 
     def anchor_terms(self, pairs: Compared) -> tuple[Tensor, Tensor]:
         """The terms ``[b]``; every anchor has one."""

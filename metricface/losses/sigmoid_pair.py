@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metricface.distances import Cosine, Distance
-from metricface.given import above_zero, as_number
+from metricface.given import above_zero, as_finite
 from metricface.losses.comparing import Compared
 from metricface.losses.pair_loss import PairLoss
 from metricface.losses.reduction import Sum
@@ -64,7 +64,7 @@ class SigmoidPairLoss(PairLoss):
         )
         start = torch.tensor(math.log(above_zero("scale", scale)))
         self.log_scale = nn.Parameter(start, requires_grad=learn)
-        self.bias = nn.Parameter(torch.tensor(as_number("bias", bias)), requires_grad=learn)
+        self.bias = nn.Parameter(torch.tensor(as_finite("bias", bias)), requires_grad=learn)
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
         """Scale and bias as an optimizer's group, with no weight decay; none if they are fixed."""

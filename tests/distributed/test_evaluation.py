@@ -34,7 +34,7 @@ def test_every_rank_has_it(said: Any) -> None:
         assert {name: shared for name, (shared, _) in own["answers"].items()} == first
 
 
-@pytest.mark.parametrize("what", SHARED.keys() - LISTS_FEW - BY_IDENTITY)
+@pytest.mark.parametrize("what", sorted(SHARED.keys() - LISTS_FEW - BY_IDENTITY))
 def test_the_work_is_shared(said: Any, what: str) -> None:
     shares, (alone, *_) = zip(*(own["work"][what] for own in said), strict=True)
     # What lies beside the diagonal is of every rank, where genuine pairs are wanted.
@@ -85,7 +85,7 @@ def test_so_do_those_that_search_in_different_sets(said: Any, what: str) -> None
 @pytest.mark.parametrize(
     ("case", "says"),
     [
-        ("k", "{last} has settings (4, 'exact', None, None, None) and rank 0 has (5,"),
+        ("k", "{last} has settings (4, 'exact', None, None, None, None) and rank 0 has (5,"),
         ("no k", "{last}: ValueError: k must be at least 1, got 0"),
         ("distance", "has the embeddings as 6 columns of torch.float32 on cpu, Cosine(normalize=T"),
         ("bins", "{last} has edges of the bins [8] of checksum"),
@@ -100,7 +100,7 @@ def test_ranks_that_ask_differently_hear_the_same(said: Any, case: str, says: st
     assert says.format(last=f"rank {len(said) - 1} of {len(said)}") in heard.pop()
 
 
-@pytest.mark.parametrize("what", SHARED.keys() - LISTS_FEW - BY_IDENTITY)
+@pytest.mark.parametrize("what", sorted(SHARED.keys() - LISTS_FEW - BY_IDENTITY))
 def test_what_breaks_on_one_rank_breaks_on_all(said: Any, what: str) -> None:
     heard = {own["broken"][what] for own in said}
     assert heard == {f"rank 1 of {len(said)}: MemoryError: no more of it"}
