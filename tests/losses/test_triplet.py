@@ -88,7 +88,7 @@ def test_float32_sum_is_close_to_float64_at_batch_size() -> None:
     assert float(single) == pytest.approx(float(exact), rel=1e-5)
 
 
-def test_nothing_of_size_anchors_times_references_squared_is_stored() -> None:
+def test_no_memory_of_size_anchors_times_references_squared_is_taken() -> None:
     """Peak of what autograd keeps for 512 anchors: a few matrices, not 512 × 3 × 508 triplets."""
     x = draw_rows(512, 8, 0).float().requires_grad_()
     kept = 0
