@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent / "metricface"
 
 ROWS = [
     {"transfers"},
-    {"types", "embeddings", "given", "eager", "progress", "files"},
+    {"types", "embeddings", "given", "splitmix", "eager", "progress", "files"},
     {"distances", "identities", "samplers", "distributed", "data"},
     {"miners", "classifiers", "memory", "offline", "evaluation", "diagnostics"},
     {"losses", "plots"},

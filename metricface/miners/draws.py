@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from metricface.given import arrived
+from metricface.splitmix import mixed, shifted
 
 _WORD = (1 << 64) - 1
 _ANCHOR_STRIDE = 0x9E3779B97F4A7C15
@@ -84,7 +85,7 @@ def random_words(key: int, anchor: Tensor, slot: Tensor) -> Tensor:
             "outside of what is checkpointed"
         )
     z = anchor * _signed(_ANCHOR_STRIDE) + slot * _signed(_SLOT_STRIDE) + _signed(key)
-    return _mixed(z)
+    return mixed(z)
 
 
 def random_below(key: int, anchor: Tensor, slot: Tensor, bound: Tensor) -> Tensor:
@@ -94,7 +95,7 @@ def random_below(key: int, anchor: Tensor, slot: Tensor, bound: Tensor) -> Tenso
         >>> int(random_below(1, torch.tensor([5]), torch.tensor([0]), torch.tensor([1])))
         0
     """
-    return _shift(_shift(random_words(key, anchor, slot), 32) * bound, 32)
+    return shifted(shifted(random_words(key, anchor, slot), 32) * bound, 32)
 
 
 def random_unit(key: int, anchor: Tensor, slot: Tensor, dtype: torch.dtype) -> Tensor:
@@ -106,7 +107,7 @@ def random_unit(key: int, anchor: Tensor, slot: Tensor, dtype: torch.dtype) -> T
         True
     """
     bits = 24 if dtype == torch.float32 else 53
-    return _shift(random_words(key, anchor, slot), 64 - bits).to(dtype) * 2.0**-bits
+    return shifted(random_words(key, anchor, slot), 64 - bits).to(dtype) * 2.0**-bits
 
 
 def _in_backward() -> bool:
@@ -114,20 +115,8 @@ def _in_backward() -> bool:
     return torch._C._current_graph_task_id() != -1
 
 
-def _shift(z: Tensor, bits: int) -> Tensor:
-    """Shift right as an unsigned word."""
-    return (z >> bits) & ((1 << (64 - bits)) - 1)
-
-
-def _mixed(z: Tensor) -> Tensor:
-    """The finaliser of splitmix64: every bit of a word depends on every bit that it had."""
-    z = (z ^ _shift(z, 30)) * _signed(0xBF58476D1CE4E5B9)
-    z = (z ^ _shift(z, 27)) * _signed(0x94D049BB133111EB)
-    return z ^ _shift(z, 31)
-
-
 def _mixed_word(z: int) -> int:
-    return int(_mixed(torch.tensor(_signed(z & _WORD), device="cpu"))) & _WORD
+    return int(mixed(torch.tensor(_signed(z & _WORD), device="cpu"))) & _WORD
 
 
 def _signed(word: int) -> int:

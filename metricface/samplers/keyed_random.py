@@ -7,6 +7,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from metricface.splitmix import mixed
+
 Ints: TypeAlias = npt.NDArray[Any]
 """Integers of any width."""
 
@@ -55,10 +57,7 @@ def mix(*parts: Ints | int) -> Keys:
     key: Keys = np.zeros(1, dtype=np.uint64)
     for weight, part in zip(_WEYL, parts, strict=False):
         key = key + np.asarray(part).astype(np.uint64) * weight
-    key = (key ^ (key >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    key = (key ^ (key >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    key ^= key >> np.uint64(31)
-    return key
+    return mixed(key.view(np.int64)).view(np.uint64)
 
 
 class KeyedPermutations:
