@@ -24,7 +24,8 @@ def mixed(words: Words) -> Words:
     # Signed words wrap around as unsigned ones do.
     words = (words ^ shifted(words, 30)) * -0x40A7B892E31B1A47
     words = (words ^ shifted(words, 27)) * -0x6B2FB644ECCEEE15
-    return words ^ shifted(words, 31)
+    last: Words = words ^ shifted(words, 31)
+    return last
 
 
 def shifted(words: Words, bits: int) -> Words:
