@@ -41,6 +41,8 @@ class CircleLoss(AnchorLoss):
     CVPR 2020, eq. 4 to 8.
     """
 
+    usual_distance = Cosine
+
     def __init__(
         self,
         margin: float = 0.4,
@@ -51,12 +53,7 @@ class CircleLoss(AnchorLoss):
         miner: nn.Module | None = None,
         block_bytes: int = 128 * 2**20,
     ) -> None:
-        super().__init__(
-            distance=Cosine() if distance is None else distance,
-            reduction=reduction,
-            miner=miner,
-            block_bytes=block_bytes,
-        )
+        super().__init__(distance, reduction, miner, block_bytes)
         self.margin, self.scale = as_share("margin", margin), above_zero("scale", scale)
 
     def anchor_terms(self, pairs: Compared) -> tuple[Tensor, Tensor]:

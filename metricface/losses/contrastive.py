@@ -52,6 +52,8 @@ class ContrastiveLoss(PairLoss):
     CVPR 2006, eq. 4.
     """
 
+    usual_distance = Euclidean
+
     def __init__(
         self,
         margin: float = 1.0,
@@ -63,12 +65,7 @@ class ContrastiveLoss(PairLoss):
         miner: nn.Module | None = None,
         block_bytes: int = 128 * 2**20,
     ) -> None:
-        super().__init__(
-            distance=Euclidean() if distance is None else distance,
-            reduction=reduction,
-            miner=miner,
-            block_bytes=block_bytes,
-        )
+        super().__init__(distance, reduction, miner, block_bytes)
         if form not in ("hadsell", "linear"):
             raise ValueError(f"form must be 'hadsell' or 'linear', got {form!r}")
         self.margin = above_zero("margin", margin)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import partial
+from typing import ClassVar
 
 from torch import Tensor, nn
 
-from metricface.distances import Distance
+from metricface.distances import Distance, SquaredEuclidean
 from metricface.distances.given import check_distance
 from metricface.eager import eager
 from metricface.embeddings import check_embeddings, working_dtype
@@ -28,7 +29,7 @@ class EmbeddingLoss(nn.Module, ABC):
     the answer beyond rounding.
 
     Args:
-        distance: how far apart two embeddings are.
+        distance: how far apart two embeddings are; None for the usual one.
         reduction: how the terms become one number.
         miner: picks the pairs or triplets where a call brings none; None means all of them.
         block_bytes: about how much extra memory a loss over everything may take, in bytes.
@@ -42,17 +43,19 @@ class EmbeddingLoss(nn.Module, ABC):
     #: How many rows of it are held at once for each positive.
     positive_copies = 0
 
+    #: How far apart two embeddings are where a user does not say.
+    usual_distance: ClassVar[type[Distance]] = SquaredEuclidean
+
     def __init__(
         self,
-        *,
-        distance: Distance,
+        distance: Distance | None,
         reduction: Reduction,
         miner: nn.Module | None,
         block_bytes: int = 128 * 2**20,
     ) -> None:
         super().__init__()
         check_reduction(reduction)
-        self.distance = check_distance(distance)
+        self.distance = self.usual_distance() if distance is None else check_distance(distance)
         self.reduction = reduction
         if isinstance(miner, type) or not (miner is None or callable(miner)):
             raise TypeError(f"miner must be a miner such as BatchHardMiner(), got {arrived(miner)}")

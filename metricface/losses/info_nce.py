@@ -48,6 +48,8 @@ class InfoNCELoss(ComparingLoss):
 
     once = True
 
+    usual_distance = Cosine
+
     def __init__(
         self,
         temperature: float = 0.07,
@@ -59,12 +61,7 @@ class InfoNCELoss(ComparingLoss):
         miner: nn.Module | None = None,
         block_bytes: int = 128 * 2**20,
     ) -> None:
-        super().__init__(
-            distance=Cosine() if distance is None else distance,
-            reduction=reduction,
-            miner=miner,
-            block_bytes=block_bytes,
-        )
+        super().__init__(distance, reduction, miner, block_bytes)
         self.temperature = above_zero("temperature", temperature)
         self.log_temperature: nn.Parameter | None = None
         if learn_temperature:

@@ -37,6 +37,8 @@ class LiftedStructureLoss(AnchorLoss):
     2016; Hermans et al., "In Defense of the Triplet Loss", 2017, eq. 8.
     """
 
+    usual_distance = Euclidean
+
     def __init__(
         self,
         margin: float = 1.0,
@@ -46,12 +48,7 @@ class LiftedStructureLoss(AnchorLoss):
         miner: nn.Module | None = None,
         block_bytes: int = 128 * 2**20,
     ) -> None:
-        super().__init__(
-            distance=Euclidean() if distance is None else distance,
-            reduction=reduction,
-            miner=miner,
-            block_bytes=block_bytes,
-        )
+        super().__init__(distance, reduction, miner, block_bytes)
         self.margin = zero_or_above("margin", margin)
 
     def anchor_terms(self, pairs: Compared) -> tuple[Tensor, Tensor]:

@@ -59,6 +59,8 @@ class MarginLoss(PairLoss):
 
     beta: Tensor
 
+    usual_distance = Euclidean
+
     def __init__(
         self,
         margin: float = 0.2,
@@ -72,12 +74,7 @@ class MarginLoss(PairLoss):
         miner: nn.Module | None = None,
         block_bytes: int = 128 * 2**20,
     ) -> None:
-        super().__init__(
-            distance=Euclidean() if distance is None else distance,
-            reduction=reduction,
-            miner=miner,
-            block_bytes=block_bytes,
-        )
+        super().__init__(distance, reduction, miner, block_bytes)
         self.margin = zero_or_above("margin", margin)
         self.nu = zero_or_above("nu", nu)
         if nu and not learn_beta:

@@ -40,6 +40,8 @@ class MultiSimilarityLoss(AnchorLoss):
     Learning", CVPR 2019, eq. 15.
     """
 
+    usual_distance = Cosine
+
     def __init__(
         self,
         alpha: float = 2.0,
@@ -51,12 +53,7 @@ class MultiSimilarityLoss(AnchorLoss):
         miner: nn.Module | None = None,
         block_bytes: int = 128 * 2**20,
     ) -> None:
-        super().__init__(
-            distance=Cosine() if distance is None else distance,
-            reduction=reduction,
-            miner=miner,
-            block_bytes=block_bytes,
-        )
+        super().__init__(distance, reduction, miner, block_bytes)
         self.alpha, self.beta = above_zero("alpha", alpha), above_zero("beta", beta)
         self.base = as_finite("base", base)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from metricface.distances import Distance, SquaredEuclidean
+from metricface.distances import Distance
 from metricface.given import above_zero
 from metricface.losses.anchor_loss import AnchorLoss, log_sum_exp, pair_count
 from metricface.losses.comparing import Compared
@@ -48,12 +48,7 @@ class NCALoss(AnchorLoss):
         miner: nn.Module | None = None,
         block_bytes: int = 128 * 2**20,
     ) -> None:
-        super().__init__(
-            distance=SquaredEuclidean() if distance is None else distance,
-            reduction=reduction,
-            miner=miner,
-            block_bytes=block_bytes,
-        )
+        super().__init__(distance, reduction, miner, block_bytes)
         self.scale = above_zero("scale", scale)
 
     def anchor_terms(self, pairs: Compared) -> tuple[Tensor, Tensor]:

@@ -45,6 +45,8 @@ class SigmoidPairLoss(PairLoss):
     Reference: Zhai et al., "Sigmoid Loss for Language Image Pre-Training", ICCV 2023, section 3.2.
     """
 
+    usual_distance = Cosine
+
     def __init__(
         self,
         scale: float = 10.0,
@@ -56,12 +58,7 @@ class SigmoidPairLoss(PairLoss):
         miner: nn.Module | None = None,
         block_bytes: int = 128 * 2**20,
     ) -> None:
-        super().__init__(
-            distance=Cosine() if distance is None else distance,
-            reduction=reduction,
-            miner=miner,
-            block_bytes=block_bytes,
-        )
+        super().__init__(distance, reduction, miner, block_bytes)
         start = torch.tensor(math.log(above_zero("scale", scale)))
         self.log_scale = nn.Parameter(start, requires_grad=learn)
         self.bias = nn.Parameter(torch.tensor(as_finite("bias", bias)), requires_grad=learn)

@@ -41,6 +41,8 @@ class SmoothAPLoss(AnchorLoss):
 
     positive_copies = 4
 
+    usual_distance = Cosine
+
     def __init__(
         self,
         temperature: float = 0.01,
@@ -50,12 +52,7 @@ class SmoothAPLoss(AnchorLoss):
         miner: nn.Module | None = None,
         block_bytes: int = 128 * 2**20,
     ) -> None:
-        super().__init__(
-            distance=Cosine() if distance is None else distance,
-            reduction=reduction,
-            miner=miner,
-            block_bytes=block_bytes,
-        )
+        super().__init__(distance, reduction, miner, block_bytes)
         self.temperature = above_zero("temperature", temperature)
 
     def anchor_terms(self, pairs: Compared) -> tuple[Tensor, Tensor]:

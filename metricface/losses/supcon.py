@@ -37,6 +37,8 @@ class SupConLoss(AnchorLoss):
     Reference: Khosla et al., "Supervised Contrastive Learning", NeurIPS 2020, eq. 2.
     """
 
+    usual_distance = Cosine
+
     def __init__(
         self,
         temperature: float = 0.1,
@@ -46,12 +48,7 @@ class SupConLoss(AnchorLoss):
         miner: nn.Module | None = None,
         block_bytes: int = 128 * 2**20,
     ) -> None:
-        super().__init__(
-            distance=Cosine() if distance is None else distance,
-            reduction=reduction,
-            miner=miner,
-            block_bytes=block_bytes,
-        )
+        super().__init__(distance, reduction, miner, block_bytes)
         self.temperature = above_zero("temperature", temperature)
 
     def anchor_terms(self, pairs: Compared) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from metricface.distances import Distance, SquaredEuclidean
+from metricface.distances import Distance
 from metricface.given import zero_or_above
 from metricface.identities import MatchBlock, Matches
 from metricface.losses.all_triplets import all_triplets_sum
@@ -70,12 +70,7 @@ class TripletLoss(EmbeddingLoss):
         miner: nn.Module | None = None,
         block_bytes: int = 128 * 2**20,
     ) -> None:
-        super().__init__(
-            distance=SquaredEuclidean() if distance is None else distance,
-            reduction=reduction,
-            miner=miner,
-            block_bytes=block_bytes,
-        )
+        super().__init__(distance, reduction, miner, block_bytes)
         if isinstance(margin, str):
             if margin != "soft":
                 raise ValueError(f"margin must be a number or 'soft', got {margin!r}")

@@ -84,7 +84,7 @@ class VerificationSignal(PairLoss):
         miner: nn.Module | None = None,
     ) -> None:
         distance = Cosine() if signal == "cosine" else Euclidean(normalize=normalize)
-        super().__init__(distance=distance, reduction=reduction, miner=miner)
+        super().__init__(distance, reduction, miner)
         if signal not in ("l2", "l1", "cosine"):
             raise ValueError(f"signal must be 'l2', 'l1' or 'cosine', got {signal!r}")
         start = above_zero("margin", margin)
