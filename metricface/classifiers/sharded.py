@@ -134,6 +134,19 @@ class ShardedClassifier(nn.Module):
         )
         return value
 
+    def local_parameters(self) -> list[nn.Parameter]:
+        """All parameters, those that are split as plain ones: the rows of this process.
+
+        For an optimizer that does not take DTensors. The rows share their memory with the
+        classifier's, and get its gradient instead of it.
+
+        Example:
+            >>> from metricface.classifiers import ArcFace
+            >>> classifier = ShardedClassifier(ArcFace(10, 4))
+            >>> optimizer = torch.optim.Rprop(classifier.local_parameters())
+        """
+        return [_local(each) if hasattr(each, "placements") else each for each in self.parameters()]
+
     def _places(
         self, classes: Tensor, own: Mapping[str, Tensor]
     ) -> tuple[Tensor, Tensor, Mapping[str, Tensor]]:
@@ -205,6 +218,21 @@ class _Step(nn.Module):
         parts = [target] if length is None else [target, length]
         rest, summed = merged(rest, torch.stack([torch.where(here, x, 0.0) for x in parts]))
         return Products(summed[0], rest, None if length is None else summed[1])
+
+
+def _local(spread: nn.Parameter) -> nn.Parameter:
+    """The rows of this process as a parameter, to which gradients are handed over."""
+    rows = nn.Parameter(local(spread).detach(), requires_grad=spread.requires_grad)
+
+    def hand_over(whole: Tensor) -> None:
+        if whole.grad is not None:
+            own = local(whole.grad).detach()
+            rows.grad = own if rows.grad is None else rows.grad + own
+            whole.grad = None
+
+    if spread.requires_grad:
+        spread.register_post_accumulate_grad_hook(hand_over)  # type: ignore[no-untyped-call]
+    return rows
 
 
 def _times_world_size(gradient: Tensor) -> Tensor:

@@ -245,6 +245,29 @@ def taken_in(rank: int) -> list[bool]:
     return found
 
 
+def other_optimizers(rank: int, world: int) -> dict[str, float]:
+    """How far from one process three steps lead, by optimizers that do not take DTensors."""
+    labels = torch.arange(6)
+    counts = [6 // world] * world
+    found = {}
+    for kind in (torch.optim.Rprop, torch.optim.SGD):
+        plain = seeded(lambda: NormFace(7, DIM).double())
+        ours = ShardedClassifier(seeded(lambda: NormFace(7, DIM).double()))
+        one, mine = kind(plain.parameters(), lr=0.1), kind(ours.local_parameters(), lr=0.1)
+        for step in range(3):
+            x = draw_rows(6, DIM, step)
+            for optimizer in (one, mine):
+                optimizer.zero_grad()
+            plain(x, labels).backward()
+            ours(x[part(counts, rank)], labels[part(counts, rank)]).backward()
+            one.step()
+            mine.step()
+        own = slice(ours.classes.start, ours.classes.stop)
+        difference = rows(ours.head.weight.detach()) - plain.weight.detach()[own]
+        found[kind.__name__] = float(difference.abs().max()) if difference.numel() else 0.0
+    return found
+
+
 def main(path: Path) -> None:
     rank, world = joined()
     trial = Trial()
@@ -259,6 +282,7 @@ def main(path: Path) -> None:
         "values": trial.values,
         "heard": heard(rank, world),
         "sampled": sampled(rank, world),
+        "other optimizers": other_optimizers(rank, world),
         "begun": {
             f"{name}, {classes}": begun(partial(make, classes, 5))
             for name, make in HEADS.items()

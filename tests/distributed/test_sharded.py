@@ -98,6 +98,12 @@ def test_the_step_of_the_sampling_is_part_of_the_state(said: Any) -> None:
         assert [step for step, _ in own["sampled"]["again"]] == [1, 2, 3]
 
 
+def test_optimizers_that_take_no_dtensor_train_the_rows_of_each_process(said: Any) -> None:
+    for own in said:
+        assert {*own["other optimizers"]} == {"Rprop", "SGD"}
+        assert max(own["other optimizers"].values()) <= 1e-12
+
+
 def test_outside_of_training_nothing_is_sampled(said: Any) -> None:
     for own in said:
         assert float(own["sampled"]["all"]) == pytest.approx(
