@@ -19,7 +19,7 @@ from metricface.recipes.batches import Batches
 from metricface.recipes.loop.stopwatch import Stopwatch
 from metricface.recipes.objective import Objective
 from metricface.recipes.options import Options
-from metricface.recipes.processes.asked import Asked, Mined, Rows
+from metricface.recipes.processes.asked import Asked, GlobalBatch, ToCompare
 from metricface.recipes.processes.global_objective import GlobalObjective
 from metricface.recipes.processes.network import (
     embedded,
@@ -181,9 +181,9 @@ class Training:
         """The batch of all ranks."""
         if world_size() > 1:
             return self.together.gather(embeddings, labels, ids)
-        return Asked(Rows(embeddings, labels, ids), [len(embeddings)], {})
+        return Asked(GlobalBatch(embeddings, labels, ids), [len(embeddings)], {})
 
-    def _shown(self, asked: Asked, mined: Mined, loss: Tensor) -> Tensor | None:
+    def _shown(self, asked: Asked, mined: ToCompare, loss: Tensor) -> Tensor | None:
         """Let the monitor see the step of all ranks, on rank 0.
 
         Returns:

@@ -17,7 +17,7 @@ from metricface.recipes.objective import Against, Objective
 from metricface.types import numbered
 
 
-class Rows(NamedTuple):
+class GlobalBatch(NamedTuple):
     """The batch of all ranks, identities and samples in numbers."""
 
     embeddings: Tensor
@@ -25,7 +25,7 @@ class Rows(NamedTuple):
     ids: Tensor
 
     @classmethod
-    def of(cls, batch: Gathered, memory: CrossBatchMemory | None) -> Rows:
+    def of(cls, batch: Gathered, memory: CrossBatchMemory | None) -> GlobalBatch:
         """Strings are numbered; samples without ids get some that no other sample has.
 
         Raises:
@@ -43,7 +43,7 @@ class Rows(NamedTuple):
 class Asked(NamedTuple):
     """The batch of all ranks, and which part of it is whose."""
 
-    rows: Rows
+    rows: GlobalBatch
     counts: Sequence[int]
     """Rows of each rank ``[W]``."""
     parameters: dict[str, Tensor]
@@ -58,7 +58,7 @@ class Asked(NamedTuple):
         return slice(first, first + self.counts[rank()])
 
 
-class Mined(NamedTuple):
+class ToCompare(NamedTuple):
     """What is compared: by the losses that are split, for own anchors, and by the others."""
 
     own: list[Against]

@@ -16,8 +16,8 @@ from metricface.distributed.rows import gather_rows
 from metricface.losses import EmbeddingLoss
 from metricface.miners import Miner
 from metricface.recipes.objective import Against, Objective
-from metricface.recipes.processes.asked import Asked, Mined, Rows, first_anchor
-from metricface.recipes.processes.shares import Share, Shares, value_of_all
+from metricface.recipes.processes.asked import Asked, GlobalBatch, ToCompare, first_anchor
+from metricface.recipes.processes.shares import Shares, Term, value_of_all
 from metricface.types import Labels
 
 
@@ -46,21 +46,21 @@ class GlobalObjective:
         named = {name: each for name, each in self._parameters() if each.requires_grad}
         share = gather_share(embeddings, labels, ids, list(named.values()))
         parameters = dict(zip(named, share.parameters, strict=True))
-        rows = Rows.of(share.batch, self.objective.memory)
+        rows = GlobalBatch.of(share.batch, self.objective.memory)
         return Asked(rows, share.counts, parameters, ids is not None)
 
-    def mine(self, asked: Asked) -> Mined:
+    def mine(self, asked: Asked) -> ToCompare:
         """What is to be compared: indices of own anchors, or of the whole batch."""
         if world_size() == 1:
-            return Mined([], self.objective.mine(*asked.rows))
+            return ToCompare([], self.objective.mine(*asked.rows))
         try:
             own = self._mined_for_own(asked) if self.split else []
             whole = [] if len(self.split) == len(self.objective.losses) else self._mined(asked)
         except Exception as error:  # the others have to hear of it, or they wait
-            return Mined([], [], error)
-        return Mined(own, whole)
+            return ToCompare([], [], error)
+        return ToCompare(own, whole)
 
-    def loss(self, asked: Asked, mined: Mined) -> Tensor:
+    def loss(self, asked: Asked, mined: ToCompare) -> Tensor:
         """The value of the whole batch, with W times the gradient of this rank's share.
 
         Raises:
@@ -71,10 +71,10 @@ class GlobalObjective:
         shares = Shares(self.objective, self.split)
         shared = {f"objective.{name}": each for name, each in asked.parameters.items()}
 
-        def compute() -> list[Share]:
+        def compute() -> list[Term]:
             if mined.error is not None:
                 raise mined.error
-            found: list[Share] = functional_call(shares, shared, (asked, mined))
+            found: list[Term] = functional_call(shares, shared, (asked, mined))
             return found
 
         return value_of_all(compute, asked.rows.embeddings, shares.places)
@@ -85,7 +85,7 @@ class GlobalObjective:
             x, labels, ids = asked.rows
             self.objective.memory.push(x.detach(), labels, ids if asked.known else None)
 
-    def picked(self, asked: Asked, mined: Mined) -> Sequence[Tensor] | None:
+    def picked(self, asked: Asked, mined: ToCompare) -> Sequence[Tensor] | None:
         """What was mined in the batch of all ranks; None without a miner."""
         if not mined.own:
             return mined.whole[0].indices

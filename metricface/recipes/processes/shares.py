@@ -13,12 +13,12 @@ from metricface.distributed.facts import told
 from metricface.losses import EmbeddingLoss
 from metricface.losses.reduction import Sum
 from metricface.recipes.objective import Objective
-from metricface.recipes.processes.asked import Asked, Mined, first_anchor
+from metricface.recipes.processes.asked import Asked, ToCompare, first_anchor
 
 _KINDS = 2  # of terms that a loss has at most: positives and negatives
 
 
-class Share(NamedTuple):
+class Term(NamedTuple):
     """This rank's part of a sum over terms of one kind."""
 
     place: int
@@ -35,7 +35,7 @@ class Shares(nn.Module):
         #: How many sums there may be: the same number on all ranks.
         self.places = 2 * _KINDS * len(objective.losses) + 1
 
-    def forward(self, asked: Asked, mined: Mined) -> list[Share]:
+    def forward(self, asked: Asked, mined: ToCompare) -> list[Term]:
         """Sums over own anchors of the losses that are split, and the value of the others."""
         found = []
         x, labels, ids = (each[asked.own] for each in asked.rows)
@@ -51,16 +51,16 @@ class Shares(nn.Module):
                     )
                     weight *= self.objective.memory_weight if past else 1.0
                     first = _KINDS * (2 * number + past)
-                    found += [Share(first + kind, weight, each) for kind, each in enumerate(sums)]
+                    found += [Term(first + kind, weight, each) for kind, each in enumerate(sums)]
         others = [n for n in range(len(self.objective.losses)) if n not in self.split]
         if others:
             value = self.objective.loss(*asked.rows, mined.whole, which=others)
             mean = Sum(value, torch.ones_like(value))  # over all ranks
-            found.append(Share(self.places - 1, 1.0, mean))
+            found.append(Term(self.places - 1, 1.0, mean))
         return found
 
 
-def value_of_all(compute: Callable[[], list[Share]], x: Tensor, places: int) -> Tensor:
+def value_of_all(compute: Callable[[], list[Term]], x: Tensor, places: int) -> Tensor:
     """The value from the sums of all ranks, with W times the gradient of this one's.
 
     Args:
