@@ -88,6 +88,7 @@ class ShardedClassifier(nn.Module):
         self.world_size = world_size()
         self.classes = keep_own_(head)
         self.head = head
+        self._local_rows: dict[nn.Parameter, nn.Parameter] = {}
 
     def forward(self, embeddings: Tensor, labels: Labels) -> Tensor:
         """The loss of the batch of all ranks.
@@ -145,7 +146,11 @@ class ShardedClassifier(nn.Module):
             >>> classifier = ShardedClassifier(ArcFace(10, 4))
             >>> optimizer = torch.optim.Rprop(classifier.local_parameters())
         """
-        return [_local(each) if hasattr(each, "placements") else each for each in self.parameters()]
+        for each in self.parameters():
+            # Once for each: a gradient can be handed over to one only.
+            if hasattr(each, "placements") and each not in self._local_rows:
+                self._local_rows[each] = _local(each)
+        return [self._local_rows.get(each, each) for each in self.parameters()]
 
     def _places(
         self, classes: Tensor, own: Mapping[str, Tensor]

@@ -31,6 +31,9 @@ from metricface.types import Embeddings, Labels, numbered
 Index: TypeAlias = Literal["exact", "ivf", "hnsw"]
 """How neighbours are sought: all pairs, FAISS's inverted lists, or its navigable graph."""
 
+Guards: TypeAlias = "tuple[float | None, tuple[float, float] | None, float | None]"
+"""What keeps false negatives out: near_duplicate, margin and relative_margin."""
+
 _BYTES_AT_ONCE = 64 * 2**20  # of anchors searched together; all references are read for each part
 
 
@@ -135,18 +138,8 @@ def nearest_impostors(
         held = {"labels": codes, "anchors": chosen, "settings": settings}
         together.agree({**rows.facts(), **held})
         shown = progress and together.rank == 0
-        nearest = None
-        if margin is not None or relative_margin is not None:
-            own = positives(
-                *(rows, codes, chosen, 1, distance),
-                farthest=False,
-                progress=shown,
-                together=together,
-            )
-            nearest = torch.full((len(rows),), torch.inf, dtype=torch.float64)
-            nearest[chosen] = torch.from_numpy(own.distances[:, 0]).double()
-        bounds = _bounds(len(rows), nearest, near_duplicate, margin, relative_margin)
-        allowed = Candidates(codes, distance, *bounds)
+        guards = near_duplicate, margin, relative_margin
+        allowed = _candidates(rows, codes, chosen, guards, together, progress=shown)
         most = max(1, _BYTES_AT_ONCE // (8 * max(rows.dim, k)))
         at_once, step = in_whole_tiles(most, rows.device)
         part = chosen[together.stretch(len(chosen), step)]
@@ -178,26 +171,37 @@ def _exact(
     return torch.cat(found)
 
 
-def _bounds(
-    rows: int,
-    nearest: Tensor | None,
-    near_duplicate: float | None,
-    margin: tuple[float, float] | None,
-    relative_margin: float | None,
-) -> tuple[Tensor | None, Tensor | None]:
-    """The least distance of an impostor and what it must be below, ``[N]``; None for no bound.
-
-    ``nearest`` is the distance of each row's nearest positive ``[N]``, infinite without one.
-    """
+def _candidates(
+    rows: Rows,
+    codes: Tensor,
+    anchors: Tensor,
+    guards: Guards,
+    together: Together,
+    *,
+    progress: bool,
+) -> Candidates:
+    """Who may be mined: not what is nearer than any guard allows, nor as far as the upper one."""
+    near_duplicate, margin, relative_margin = guards
     lowers, upper = [], None
     if near_duplicate is not None:
-        lowers.append(torch.full((rows,), near_duplicate, dtype=torch.float64))
-    if nearest is not None and margin is not None:
-        lowers.append((nearest + margin[0]).where(nearest.isfinite(), -torch.inf))
-        upper = nearest + margin[1]
-    if nearest is not None and relative_margin is not None:
-        lowers.append((nearest * relative_margin).where(nearest.isfinite(), -torch.inf))
-    return torch.stack(lowers).amax(0) if lowers else None, upper
+        lowers.append(torch.full((len(rows),), near_duplicate, dtype=torch.float64))
+    if margin is not None or relative_margin is not None:
+        own = positives(
+            *(rows, codes, anchors, 1, rows.distance),
+            farthest=False,
+            progress=progress,
+            together=together,
+        )
+        nearest = torch.full((len(rows),), torch.inf, dtype=torch.float64)
+        nearest[anchors] = torch.from_numpy(own.distances[:, 0]).double()
+        known = nearest.isfinite()  # the others have no positive
+        if margin is not None:
+            lowers.append((nearest + margin[0]).where(known, -torch.inf))
+            upper = nearest + margin[1]
+        if relative_margin is not None:
+            lowers.append((nearest * relative_margin).where(known, -torch.inf))
+    lower = torch.stack(lowers).amax(0) if lowers else None
+    return Candidates(codes, rows.distance, lower, upper)
 
 
 def _row_numbers(anchors: Labels | None, count: int) -> Tensor:

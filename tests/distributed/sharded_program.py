@@ -254,10 +254,14 @@ def other_optimizers(rank: int, world: int) -> dict[str, float]:
         plain = seeded(lambda: NormFace(7, DIM).double())
         ours = ShardedClassifier(seeded(lambda: NormFace(7, DIM).double()))
         one, mine = kind(plain.parameters(), lr=0.1), kind(ours.local_parameters(), lr=0.1)
+        again = zip(ours.local_parameters(), mine.param_groups[0]["params"], strict=True)
+        assert all(one_more is known for one_more, known in again)  # else it would get no gradient
         for step in range(3):
             x = draw_rows(6, DIM, step)
             for optimizer in (one, mine):
                 optimizer.zero_grad()
+            again = zip(ours.local_parameters(), mine.param_groups[0]["params"], strict=True)
+            assert all(one_more is known for one_more, known in again)
             plain(x, labels).backward()
             ours(x[part(counts, rank)], labels[part(counts, rank)]).backward()
             one.step()
