@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from metricface.distances import Distance
-from metricface.losses import CircleLoss, EmbeddingLoss, SigmoidPairLoss, TripletLoss
+from metricface.losses import (
+    CircleLoss,
+    EmbeddingLoss,
+    InfoNCELoss,
+    MarginLoss,
+    SigmoidPairLoss,
+    TripletLoss,
+)
 from metricface.miners import BatchHardMiner, RandomMiner
 from metricface.types import Pairs, Triplets
 from tests.cases import DISTANCES, LOSSES
@@ -118,6 +126,25 @@ def test_block_size_changes_neither_value_nor_gradient(
             torch.testing.assert_close(
                 loss(leaves[0], labels, None, ref_emb, reference[1], **batch.keywords), value
             )
+    torch.testing.assert_close(found[0], found[1])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        MarginLoss,
+        partial(MarginLoss, num_classes=4, nu=0.1),
+        partial(InfoNCELoss, learn_temperature=True),
+        SigmoidPairLoss,
+    ],
+    ids=["beta", "betas", "temperature", "scale and bias"],
+)
+def test_block_size_does_not_change_the_gradient_of_what_a_loss_learns(make: Make) -> None:
+    found = []
+    for block_bytes in (2**40, 1):  # all anchors together, and each by itself
+        loss = make(reduction="sum", block_bytes=block_bytes).double()
+        found.append(torch.autograd.grad(loss(X, LABELS), list(loss.parameters())))
+    assert all(grad.abs().sum() > 0 for grad in found[0])
     torch.testing.assert_close(found[0], found[1])
 
 
