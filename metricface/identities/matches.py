@@ -191,8 +191,10 @@ class Matches:
             [(0, 2), (2, 3)]
         """
         row = per_reference * self.shape[1] + (_LISTED + per_positive) * self.max_positives()
-        step = max(1, within // max(1, row))
+        most = max(1, within // max(1, row))
         anchors = self.shape[0] if self.shape[1] else 0
+        # Of one size, rather than with a small one at the end.
+        step = max(1, -(-anchors // max(1, -(-anchors // most))))
         return ((start, min(start + step, anchors)) for start in range(0, anchors, step))
 
     @cached_property

@@ -4,6 +4,7 @@ from metricface.miners.batch_all import BatchAllMiner
 from metricface.miners.batch_hard import BatchHardMiner
 from metricface.miners.distance_weighted import DistanceWeightedMiner
 from metricface.miners.easy_positive import EasyPositiveMiner
+from metricface.miners.guard import FalseNegativeGuard
 from metricface.miners.miner import Miner
 from metricface.miners.multi_similarity import MultiSimilarityMiner
 from metricface.miners.random_triplets import RandomMiner
@@ -15,6 +16,7 @@ __all__ = [
     "BatchHardMiner",
     "DistanceWeightedMiner",
     "EasyPositiveMiner",
+    "FalseNegativeGuard",
     "Miner",
     "MultiSimilarityMiner",
     "RandomMiner",

@@ -11,6 +11,7 @@ from metricface.distances import Distance
 from metricface.given import as_count_or_none, as_number
 from metricface.identities import MatchBlock
 from metricface.miners.draws import Draws, random_unit
+from metricface.miners.guard import FalseNegativeGuard
 from metricface.miners.miner import Miner
 from metricface.types import Triplets, ragged
 
@@ -29,6 +30,7 @@ class BatchAllMiner(Miner[Triplets]):
         distance: SquaredEuclidean of unit vectors by default.
         seed: start of the random sequence (``per_anchor``); its place in it is part of
             ``state_dict``.
+        guard: passes over negatives that may be wrongly labelled.
         block_bytes: about how much extra memory mining may take, in bytes.
 
     Raises:
@@ -52,9 +54,10 @@ class BatchAllMiner(Miner[Triplets]):
         per_anchor: int | None = None,
         distance: Distance | None = None,
         seed: int = 0,
+        guard: FalseNegativeGuard | None = None,
         block_bytes: int = 256 * 2**20,
     ) -> None:
-        super().__init__(distance=distance, draws=Draws(seed), block_bytes=block_bytes)
+        super().__init__(distance=distance, draws=Draws(seed), guard=guard, block_bytes=block_bytes)
         self.margin = as_number("margin", margin)
         if not self.margin >= 0:
             raise ValueError(f"margin must be 0 or above, got {margin}")
@@ -68,7 +71,7 @@ class BatchAllMiner(Miner[Triplets]):
         """All violators, or an even selection of each anchor's."""
         within = distances[block.anchor, block.positive] + self.margin
         # A finite threshold, or an infinite margin would take in what is not a negative.
-        block.hide_(distances, torch.inf)
+        self.hide_(distances, block)
         within = within.clamp_max(torch.finfo(within.dtype).max)
         found = []
         for pairs in self._runs_of_anchors(block, distances.element_size()):

@@ -22,6 +22,7 @@ class BatchHardMiner(Miner[Triplets]):
     Args:
         distance: SquaredEuclidean of unit vectors by default; any rising function of it picks
             the same triplets.
+        guard: passes over negatives that may be wrongly labelled.
         block_bytes: about how much extra memory mining may take, in bytes.
         compiled: run the dense inner steps under torch.compile: the same answer, sooner; the
             first call takes seconds.
@@ -40,6 +41,6 @@ class BatchHardMiner(Miner[Triplets]):
     def mine(self, distances: Tensor, block: MatchBlock) -> Triplets:
         """One triplet for each anchor that has both kinds."""
         place, _ = extreme_positive(distances, block, "farthest")
-        nearest, negative = dense(row_minimum, compiled=self.compiled)(block.hide_(distances))
+        nearest, negative = dense(row_minimum, compiled=self.compiled)(self.hide_(distances, block))
         anchor = places((place >= 0) & (nearest < torch.inf))
         return Triplets(anchor, block.positive[place[anchor]], negative[anchor])

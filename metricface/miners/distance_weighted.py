@@ -12,7 +12,8 @@ from metricface.given import as_count_or_none, as_number
 from metricface.identities import MatchBlock, places
 from metricface.miners.compilation import dense
 from metricface.miners.draws import Draws, random_below, random_unit
-from metricface.miners.kernels import cumulative_weights, draw_columns
+from metricface.miners.guard import FalseNegativeGuard
+from metricface.miners.kernels import cumulative_weights, draw_columns, random_between
 from metricface.miners.miner import Miner
 from metricface.types import Triplets, ragged
 
@@ -37,6 +38,7 @@ class DistanceWeightedMiner(Miner[Triplets]):
         otherwise: what an anchor gets whose negatives all lie beyond: ``"skip"`` no triplet,
             ``"uniform"`` negatives drawn uniformly from all of its.
         seed: start of the random sequence; its place in it is part of ``state_dict``.
+        guard: passes over negatives that may be wrongly labelled.
         block_bytes: about how much extra memory mining may take, in bytes.
         compiled: run the dense inner steps under torch.compile: the same answer, sooner; the
             first call takes seconds.
@@ -64,11 +66,16 @@ class DistanceWeightedMiner(Miner[Triplets]):
         *,
         otherwise: Literal["skip", "uniform"] = "skip",
         seed: int = 0,
+        guard: FalseNegativeGuard | None = None,
         block_bytes: int = 256 * 2**20,
         compiled: bool = False,
     ) -> None:
         super().__init__(
-            distance=Euclidean(), draws=Draws(seed), block_bytes=block_bytes, compiled=compiled
+            distance=Euclidean(),
+            draws=Draws(seed),
+            guard=guard,
+            block_bytes=block_bytes,
+            compiled=compiled,
         )
         self.cutoff = as_number("cutoff", cutoff)
         self.nonzero_loss_cutoff = as_number("nonzero_loss_cutoff", nonzero_loss_cutoff)
@@ -84,20 +91,27 @@ class DistanceWeightedMiner(Miner[Triplets]):
 
     def mine(self, distances: Tensor, block: MatchBlock) -> Triplets:
         """Draw a negative for each positive pair, or ``per_anchor`` triplets."""
+        self.hide_(distances, block)
         cumulative = dense(cumulative_weights, compiled=self.compiled)(
-            block.hide_(distances), self._dim, self.cutoff, self.nonzero_loss_cutoff
+            distances, self._dim, self.cutoff, self.nonzero_loss_cutoff
         )
         anchor, positive, slot = self._positives(block)
         sample = self.numbers(anchor, block)
         unit = random_unit(self._key, sample, 2 * slot, cumulative.dtype)
         negative = draw_columns(cumulative, anchor, unit)
-        found = cumulative[anchor, -1] > 0
+        found = weighed = cumulative[anchor, -1] > 0
         if self.otherwise == "uniform":
-            count = block.negative_count()
-            rank = random_below(self._key, sample, 2 * slot, count[anchor])
-            any_negative = block.nth_negative(anchor, rank.clamp_max(count[anchor] - 1))
-            negative = torch.where(found, negative, any_negative)
-            found = count[anchor] > 0
+            least, most = torch.full_like(unit, -1.0), torch.full_like(unit, torch.inf)
+            found, any_negative = random_between(
+                distances,
+                anchor,
+                least,
+                most,
+                self._key,
+                (sample, 2 * slot),
+                compiled=self.compiled,
+            )
+            negative = torch.where(weighed, negative, any_negative)
         kept = places(found)
         return Triplets(anchor[kept], positive[kept], negative[kept])
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from metricface.distances import Distance
 from metricface.identities import MatchBlock, places
+from metricface.miners.guard import FalseNegativeGuard
 from metricface.miners.kernels import extreme_positive, next_beyond
 from metricface.miners.miner import Miner
 from metricface.types import Triplets
@@ -25,6 +26,7 @@ class EasyPositiveMiner(Miner[Triplets]):
             ``"hardest"``: the nearest negative.
         distance: SquaredEuclidean of unit vectors by default; any rising function of it picks
             the same triplets.
+        guard: passes over negatives that may be wrongly labelled.
         block_bytes: about how much extra memory mining may take, in bytes.
         compiled: run the dense inner steps under torch.compile: the same answer, sooner; the
             first call takes seconds.
@@ -49,10 +51,11 @@ class EasyPositiveMiner(Miner[Triplets]):
         negative: Literal["semi-hard", "hardest"] = "semi-hard",
         *,
         distance: Distance | None = None,
+        guard: FalseNegativeGuard | None = None,
         block_bytes: int = 256 * 2**20,
         compiled: bool = False,
     ) -> None:
-        super().__init__(distance=distance, block_bytes=block_bytes, compiled=compiled)
+        super().__init__(distance=distance, guard=guard, block_bytes=block_bytes, compiled=compiled)
         if negative not in ("semi-hard", "hardest"):
             raise ValueError(f"negative must be 'semi-hard' or 'hardest', got {negative!r}")
         self.negative = negative
@@ -63,7 +66,7 @@ class EasyPositiveMiner(Miner[Triplets]):
         every = torch.arange(block.shape[0], device=distances.device)
         above = to_positive if self.negative == "semi-hard" else torch.full_like(to_positive, -1.0)
         nearest, negative = next_beyond(
-            block.hide_(distances), every, above, compiled=self.compiled
+            self.hide_(distances, block), every, above, compiled=self.compiled
         )
         anchor = places((place >= 0) & (nearest < torch.inf))
         return Triplets(anchor, block.positive[place[anchor]], negative[anchor])

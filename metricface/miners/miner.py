@@ -13,9 +13,10 @@ from metricface.distances.given import check_distance
 from metricface.distances.product import may_tie, without_rounding
 from metricface.eager import eager
 from metricface.embeddings import check_embeddings, working_dtype
-from metricface.given import as_count
+from metricface.given import arrived, as_count
 from metricface.identities import MatchBlock, Matches
 from metricface.miners.draws import Draws
+from metricface.miners.guard import FalseNegativeGuard
 from metricface.transfers import Fetched
 from metricface.types import Labels, Pairs, Triplets
 
@@ -32,6 +33,7 @@ class Miner(nn.Module, ABC, Generic[Mined]):
     Args:
         distance: how far apart two embeddings are.
         draws: random numbers, for a rule that draws; each call takes a key of its own.
+        guard: passes over negatives that may be wrongly labelled.
         block_bytes: about how much extra memory mining may take, in bytes.
         compiled: run the dense inner steps under torch.compile: the same answer, sooner; the
             first call takes seconds.
@@ -51,12 +53,19 @@ class Miner(nn.Module, ABC, Generic[Mined]):
         *,
         distance: Distance | None = None,
         draws: Draws | None = None,
+        guard: FalseNegativeGuard | None = None,
         block_bytes: int = 256 * 2**20,
         compiled: bool = False,
     ) -> None:
         super().__init__()
         self.distance = SquaredEuclidean() if distance is None else check_distance(distance)
         self.draws = draws
+        if guard is not None and not isinstance(guard, FalseNegativeGuard):
+            raise TypeError(
+                "guard must be one such as FalseNegativeGuard(relative_margin=0.9), got "
+                f"{arrived(guard)}"
+            )
+        self.guard = guard
         self.block_bytes = as_count("block_bytes", block_bytes)
         self.compiled = compiled
         self._key, self._dim = 0, 0  # of the present call
@@ -124,6 +133,12 @@ class Miner(nn.Module, ABC, Generic[Mined]):
         if not early and tie.wait():
             return self._over_blocks(*without_rounding(query, reference), matches)
         return mined
+
+    def hide_(self, distances: Tensor, block: MatchBlock) -> Tensor:
+        """Overwrite with infinity, in place, all but the negatives that may be mined."""
+        if self.guard is None:
+            return block.hide_(distances)
+        return self.guard.hide_(distances, block)
 
     def drawing(self) -> bool:
         """Whether the rule draws as it is set; if not, a call keeps its place in the sequence."""

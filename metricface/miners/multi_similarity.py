@@ -7,6 +7,7 @@ from torch import Tensor
 from metricface.distances import Cosine, Distance
 from metricface.given import as_count_or_none, zero_or_above
 from metricface.identities import MatchBlock, places
+from metricface.miners.guard import FalseNegativeGuard
 from metricface.miners.kernels import extreme_positive
 from metricface.miners.miner import Miner
 from metricface.transfers import Fetched
@@ -27,6 +28,7 @@ class MultiSimilarityMiner(Miner[Pairs]):
         epsilon: slack, in the distance's unit, 0 or above.
         per_anchor: at most this many negatives of each anchor, the nearest; None keeps all.
         distance: Cosine by default, as in the paper.
+        guard: passes over negatives that may be wrongly labelled.
         block_bytes: about how much extra memory mining may take, in bytes.
 
     Raises:
@@ -52,10 +54,13 @@ negative=tensor([2, 2]))
         *,
         per_anchor: int | None = None,
         distance: Distance | None = None,
+        guard: FalseNegativeGuard | None = None,
         block_bytes: int = 256 * 2**20,
     ) -> None:
         super().__init__(
-            distance=Cosine() if distance is None else distance, block_bytes=block_bytes
+            distance=Cosine() if distance is None else distance,
+            guard=guard,
+            block_bytes=block_bytes,
         )
         self.epsilon = zero_or_above("epsilon", epsilon)
         self.per_anchor = as_count_or_none("per_anchor", per_anchor)
@@ -64,7 +69,7 @@ negative=tensor([2, 2]))
         """Both kinds of pair of these anchors."""
         to_positive = distances[block.anchor, block.positive]
         _, farthest = extreme_positive(distances, block, "farthest")
-        nearest = block.hide_(distances).amin(1)
+        nearest = self.hide_(distances, block).amin(1)
         overlapping = to_positive > nearest[block.anchor] - self.epsilon
         positives = Fetched(overlapping.sum())  # it has arrived when the negatives are known
         within = (farthest + self.epsilon)[:, None]

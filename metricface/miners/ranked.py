@@ -9,6 +9,7 @@ from metricface.distances import Distance
 from metricface.given import above_zero, as_count, as_pair
 from metricface.identities import MatchBlock, places
 from metricface.miners.draws import Draws, random_unit
+from metricface.miners.guard import FalseNegativeGuard
 from metricface.miners.miner import Miner
 from metricface.types import Triplets, ragged
 
@@ -31,6 +32,7 @@ class RankedMiner(Miner[Triplets]):
         distance: SquaredEuclidean of unit vectors by default.
         seed: start of the random sequence (``temperature``); its place in it is part of
             ``state_dict``.
+        guard: passes over negatives that may be wrongly labelled.
         block_bytes: about how much extra memory mining may take, in bytes.
 
     Raises:
@@ -60,9 +62,10 @@ class RankedMiner(Miner[Triplets]):
         per_anchor: int = 1,
         distance: Distance | None = None,
         seed: int = 0,
+        guard: FalseNegativeGuard | None = None,
         block_bytes: int = 256 * 2**20,
     ) -> None:
-        super().__init__(distance=distance, draws=Draws(seed), block_bytes=block_bytes)
+        super().__init__(distance=distance, draws=Draws(seed), guard=guard, block_bytes=block_bytes)
         self.positive_rank = _as_ranks("positive_rank", positive_rank)
         self.negative_rank = _as_ranks("negative_rank", negative_rank)
         self.temperature = None if temperature is None else above_zero("temperature", temperature)
@@ -75,7 +78,7 @@ class RankedMiner(Miner[Triplets]):
     def mine(self, distances: Tensor, block: MatchBlock) -> Triplets:
         """Rank both sides, then combine or draw."""
         far, positive = self._ranked_positives(distances, block)
-        near, negative = _ranked(block.hide_(distances), self.negative_rank, largest=False)
+        near, negative = _ranked(self.hide_(distances, block), self.negative_rank, largest=False)
         if self.temperature is not None:
             anchor, i, j = self._drawn(block, far, near, self.temperature)
             return Triplets(anchor, positive[anchor, i], negative[anchor, j])

@@ -11,6 +11,7 @@ from metricface.distances import Distance
 from metricface.given import above_zero
 from metricface.identities import MatchBlock, places
 from metricface.miners.draws import Draws
+from metricface.miners.guard import FalseNegativeGuard
 from metricface.miners.kernels import next_beyond, random_between
 from metricface.miners.miner import Miner
 from metricface.types import Triplets
@@ -41,6 +42,7 @@ class SemiHardMiner(Miner[Triplets]):
         distance: SquaredEuclidean of unit vectors by default.
         seed: start of the random sequence (``negative="random"``); its place in it is part of
             ``state_dict``.
+        guard: passes over negatives that may be wrongly labelled.
         block_bytes: about how much extra memory mining may take, in bytes.
         compiled: run the dense inner steps under torch.compile: the same answer, sooner; the
             first call takes seconds.
@@ -71,11 +73,16 @@ class SemiHardMiner(Miner[Triplets]):
         otherwise: Literal["skip", "easiest"] = "skip",
         distance: Distance | None = None,
         seed: int = 0,
+        guard: FalseNegativeGuard | None = None,
         block_bytes: int = 256 * 2**20,
         compiled: bool = False,
     ) -> None:
         super().__init__(
-            distance=distance, draws=Draws(seed), block_bytes=block_bytes, compiled=compiled
+            distance=distance,
+            draws=Draws(seed),
+            guard=guard,
+            block_bytes=block_bytes,
+            compiled=compiled,
         )
         if negative not in ("hardest", "random"):
             raise ValueError(f"negative must be 'hardest' or 'random', got {negative!r}")
@@ -97,7 +104,7 @@ class SemiHardMiner(Miner[Triplets]):
         to_positive = distances[anchor, positive]
         above = torch.full_like(to_positive, -1.0) if self.include_hard else to_positive
         below = to_positive + self.margin if self.bounded else torch.full_like(above, torch.inf)
-        block.hide_(distances)
+        self.hide_(distances, block)
         if self.negative == "hardest":
             nearest, negative = next_beyond(distances, anchor, above, compiled=self.compiled)
             found = nearest < below
