@@ -39,6 +39,24 @@ class _SquaredBetween(torch.autograd.Function):
         return sides[0], sides[1], None, None
 
 
+class _Root(torch.autograd.Function):
+    """``√s`` with the gradient ``g / 2√s``, and 0 where s is 0."""
+
+    @staticmethod
+    def forward(squared: Tensor) -> Tensor:
+        return squared.sqrt()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(output)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (root,) = ctx.saved_tensors
+        return torch.where(root > 0, gradient / (2 * root), 0.0)
+
+
 @dataclass(frozen=True)
 class Distance(ABC):
     """A distance between embeddings, as a rising function of the squared Euclidean one.
@@ -257,10 +275,8 @@ class Euclidean(Distance):
 
     def from_squared(self, squared: Tensor) -> Tensor:
         """The root, with gradient 0 where the distance is 0."""
-        if not squared.requires_grad:
-            return squared.sqrt()
-        apart = squared > 0
-        return torch.where(apart, squared, 1.0).sqrt() * apart
+        root: Tensor = _Root.apply(squared)  # type: ignore[no-untyped-call]
+        return root
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ class ContrastiveLoss(PairLoss):
         distance: Distance | None = None,
         reduction: Reduction = "nonzero",
         miner: nn.Module | None = None,
-        block_bytes: int = 128 * 2**20,
+        block_bytes: int = 64 * 2**20,
     ) -> None:
         super().__init__(distance, reduction, miner, block_bytes)
         if form not in ("hadsell", "linear"):

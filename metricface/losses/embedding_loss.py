@@ -51,7 +51,7 @@ class EmbeddingLoss(nn.Module, ABC):
         distance: Distance | None,
         reduction: Reduction,
         miner: nn.Module | None,
-        block_bytes: int = 128 * 2**20,
+        block_bytes: int = 64 * 2**20,
     ) -> None:
         super().__init__()
         check_reduction(reduction)

@@ -51,7 +51,7 @@ class MultiSimilarityLoss(AnchorLoss):
         distance: Distance | None = None,
         reduction: Reduction = "mean",
         miner: nn.Module | None = None,
-        block_bytes: int = 128 * 2**20,
+        block_bytes: int = 64 * 2**20,
     ) -> None:
         super().__init__(distance, reduction, miner, block_bytes)
         self.alpha, self.beta = above_zero("alpha", alpha), above_zero("beta", beta)

@@ -44,7 +44,7 @@ class NPairLoss(InfoNCELoss):
         *,
         reduction: Reduction = "mean",
         miner: nn.Module | None = None,
-        block_bytes: int = 128 * 2**20,
+        block_bytes: int = 64 * 2**20,
     ) -> None:
         super().__init__(
             1.0,

@@ -56,7 +56,7 @@ class SigmoidPairLoss(PairLoss):
         distance: Distance | None = None,
         reduction: Reduction = "mean",
         miner: nn.Module | None = None,
-        block_bytes: int = 128 * 2**20,
+        block_bytes: int = 64 * 2**20,
     ) -> None:
         super().__init__(distance, reduction, miner, block_bytes)
         start = torch.tensor(math.log(above_zero("scale", scale)))

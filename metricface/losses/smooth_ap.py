@@ -50,7 +50,7 @@ class SmoothAPLoss(AnchorLoss):
         distance: Distance | None = None,
         reduction: Reduction = "mean",
         miner: nn.Module | None = None,
-        block_bytes: int = 128 * 2**20,
+        block_bytes: int = 64 * 2**20,
     ) -> None:
         super().__init__(distance, reduction, miner, block_bytes)
         self.temperature = above_zero("temperature", temperature)

@@ -68,7 +68,7 @@ class TripletLoss(EmbeddingLoss):
         reduction: Reduction = "mean",
         swap: bool = False,  # noqa: FBT001, FBT002  (the published signature)
         miner: nn.Module | None = None,
-        block_bytes: int = 128 * 2**20,
+        block_bytes: int = 64 * 2**20,
     ) -> None:
         super().__init__(distance, reduction, miner, block_bytes)
         if isinstance(margin, str):
@@ -150,7 +150,7 @@ class BatchAllTripletLoss(TripletLoss):
         reduction: Reduction = "nonzero",
         *,
         miner: nn.Module | None = None,
-        block_bytes: int = 128 * 2**20,
+        block_bytes: int = 64 * 2**20,
     ) -> None:
         super().__init__(margin, distance, reduction, miner=miner, block_bytes=block_bytes)
 
