@@ -22,6 +22,7 @@ from torch import Tensor
 from metricface import evaluation as ev
 from metricface import offline
 from metricface.distances import Cosine, Euclidean, tiles
+from metricface.evaluation.streaming import EmbeddingMetric
 from tests.distributed.group import ended, joined
 from tests.evaluation.small_tiles import small_tiles
 from tests.layouts import draw_rows
@@ -72,6 +73,7 @@ SHARED: dict[str, Answer] = {
         x, pairs=[(0, 1), (1, 2), (2, 3), (3, 0)], same=[True, False] * 2, folds=2, fars=(1,), **k
     ),
     "hardest": lambda x, y, **k: ev.hardest_pairs(x, y, count=6, block=7, **k),
+    "retrieval, whole ranking": lambda x, y, **k: ev.retrieval(x, y, whole_ranking=True, **k),
     "retrieval": lambda x, y, **k: ev.retrieval(x, y, **k),
     "gallery": lambda x, y, **k: ev.retrieval(x[:3], y[:3], gallery=x, gallery_labels=y, **k),
     "identification": lambda x, y, **k: ev.identification(
@@ -207,6 +209,16 @@ def shows_a_bar() -> bool:
     return "positives" in shown.getvalue() and "part 1 of" in shown.getvalue()
 
 
+def streamed(rank: int, world: int) -> dict[str, float]:
+    """Figures of a set of which each rank sees batches, some rows on two of them."""
+    metric = EmbeddingMetric(fars=(0.1,))
+    x, labels = SET
+    for some in torch.split(torch.arange(len(x)), 4)[rank::world]:
+        ids = torch.cat([some, some[:1] * 0])  # row 0 with every batch
+        metric.update(x[ids], labels[ids], ids)
+    return {name: float(value) for name, value in metric.compute().items()}
+
+
 def main(path: Path) -> None:
     rank, world = joined()
     with small():
@@ -217,6 +229,7 @@ def main(path: Path) -> None:
             "refused": refused(rank, world),
             "broken": {what: broken(rank, what) for what in SHARED},
             "bar": shows_a_bar(),
+            "streamed": streamed(rank, world),
         }
     path.write_text(json.dumps(said))
     dist.barrier()  # the first to end takes the meeting place with it

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from metricface.distributed.together import Together
+from metricface.evaluation.streaming import EmbeddingMetric
 from tests.distributed.evaluation_program import SET, SHARED, content
 from tests.processes import run
 
@@ -32,6 +33,13 @@ def test_every_rank_has_it(said: Any) -> None:
     first = {name: shared for name, (shared, _) in said[0]["answers"].items()}
     for own in said:
         assert {name: shared for name, (shared, _) in own["answers"].items()} == first
+
+
+def test_a_metric_gathers_the_batches_of_all_and_each_sample_once(said: Any) -> None:
+    alone = EmbeddingMetric(fars=(0.1,))
+    alone.update(*SET)
+    figures = {name: pytest.approx(float(value)) for name, value in alone.compute().items()}
+    assert [own["streamed"] for own in said] == [figures] * len(said)
 
 
 @pytest.mark.parametrize("what", sorted(SHARED.keys() - LISTS_FEW - BY_IDENTITY))

@@ -94,6 +94,73 @@ def _has_match(
     )
 
 
+@settings(deadline=None, max_examples=60)
+@given(labelled_sets(), labelled_sets(), st.data(), st.sampled_from([1, 3, 64]))
+def test_the_whole_ranking_without_the_same_camera_is_the_plain_loop(
+    probes: LabelledSet, gallery: LabelledSet, data: st.DataObject, size: int
+) -> None:
+    def cameras(count: int) -> list[str]:
+        return data.draw(st.lists(st.sampled_from("ab"), min_size=count, max_size=count))
+
+    own, its = cameras(len(probes.x)), cameras(len(gallery.x))
+    junk = [
+        {g for g in range(len(its)) if (gallery.labels[g], its[g]) == (label, camera)}
+        for label, camera in zip(probes.labels, own, strict=True)
+    ]
+    exact = probes.x.astype(float), probes.labels, gallery.x.astype(float), gallery.labels
+    expected = oracle.whole_ranking(*exact, junk)
+    search = partial(
+        retrieval,
+        *probes,
+        gallery=gallery.x,
+        gallery_labels=gallery.labels,
+        cameras=own,
+        gallery_cameras=its,
+        whole_ranking=True,
+        distance=EXACT,
+    )
+    with small_tiles(size):
+        if expected is None:
+            with pytest.raises(ValueError, match="has a match in the gallery"):
+                search()
+            return
+        found = search()
+    assert (found.mean_average_precision, found.mrr) == pytest.approx(expected)
+
+
+@settings(deadline=None, max_examples=30)
+@given(labelled_sets(), st.sampled_from([1, 64]))
+def test_the_whole_ranking_of_one_set_leaves_each_row_out(sample: LabelledSet, size: int) -> None:
+    exact = sample.x.astype(float), sample.labels
+    expected = oracle.whole_ranking(*exact, *exact, [{row} for row in range(len(sample.x))])
+    with small_tiles(size):
+        found = retrieval(*sample, whole_ranking=True, distance=EXACT)
+    assert (found.mean_average_precision, found.mrr) == pytest.approx(expected)
+
+
+def test_without_the_whole_ranking_its_figures_are_not_made_up() -> None:
+    found = retrieval(torch.eye(4), [0, 0, 1, 1])
+    assert found.mean_average_precision is None
+    assert found.mrr is None
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"cameras": [0, 0]}, "4 labels came with 2 cameras"),
+        ({"cameras": [0] * 4, "ids": [0] * 4}, "either cameras or ids"),
+        ({"gallery_cameras": [0] * 4}, "gallery_cameras need gallery_labels"),
+        (
+            {"cameras": [0] * 4, "gallery": torch.eye(4), "gallery_labels": [0] * 4},
+            "gallery_cameras is None",
+        ),
+    ],
+)
+def test_cameras_that_do_not_fit(given: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        retrieval(torch.eye(4), [0, 0, 1, 1], **given)  # type: ignore[arg-type]
+
+
 def test_a_gallery_without_ids_leaves_nothing_out() -> None:
     x = np.array([[0.0], [5.0]])
     found = retrieval(x, ["a", "b"], gallery=x, gallery_labels=["a", "b"], ks=(1,), distance=EXACT)
@@ -111,11 +178,15 @@ def test_it_agrees_with_pytorch_metric_learning(spread: float) -> None:
     x = torch.nn.functional.normalize(x)
     names = ("precision_at_1", "r_precision", "mean_average_precision_at_r")
     theirs = AccuracyCalculator(include=names, k="max_bin_count").get_accuracy(x, labels)
-    ours = retrieval(x, labels, ks=(1,))
+    whole = ("mean_average_precision", "mean_reciprocal_rank")
+    theirs |= AccuracyCalculator(include=whole).get_accuracy(x, labels)  # k: the whole set
+    ours = retrieval(x, labels, ks=(1,), whole_ranking=True)
     assert 0.05 < ours.map_at_r < 1
     assert ours.recall[1] == pytest.approx(theirs["precision_at_1"])
     assert ours.r_precision == pytest.approx(theirs["r_precision"])
     assert ours.map_at_r == pytest.approx(theirs["mean_average_precision_at_r"])
+    assert ours.mean_average_precision == pytest.approx(theirs["mean_average_precision"])
+    assert ours.mrr == pytest.approx(theirs["mean_reciprocal_rank"])
 
 
 def _clustered(people: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:

@@ -112,6 +112,28 @@ def retrieval(
     return mean, float(np.mean(precisions)), float(np.mean(averages)), len(precisions)
 
 
+def whole_ranking(
+    x: Matrix,
+    labels: Sequence[Hashable],
+    gallery: Matrix,
+    gallery_labels: Sequence[Hashable],
+    left_out: Sequence[set[int]],
+) -> tuple[float, float] | None:
+    """mAP and MRR of unscaled rows; of each query some gallery rows are not ranked."""
+    averages, reciprocals = [], []
+    for q in range(len(x)):
+        ranked = sorted(
+            (squared_distance(x[q], gallery[g], normalize=False), labels[q] == gallery_labels[g])
+            for g in range(len(gallery))
+            if g not in left_out[q]
+        )
+        places = [place for place, (_, match) in enumerate(ranked, 1) if match]
+        if places:
+            averages.append(float(np.mean([i / place for i, place in enumerate(places, 1)])))
+            reciprocals.append(1 / places[0])
+    return (float(np.mean(averages)), float(np.mean(reciprocals))) if averages else None
+
+
 def validation_rates(
     distances: Sequence[float],
     same: Sequence[bool],
