@@ -1,5 +1,10 @@
 """Images with identities from files, arrays and face sets; splits; augmentation; degradations."""
 
+from metricface.data.alignment.align import Aligned, align
+from metricface.data.alignment.folders import AlignedFolder, align_folder
+from metricface.data.alignment.landmarks import read_landmarks
+from metricface.data.alignment.similarity import similarity_transform
+from metricface.data.alignment.templates import CropTemplate
 from metricface.data.images.image_files import ImageFiles
 from metricface.data.images.image_set import ImageSet
 from metricface.data.layouts.arrays import image_array
@@ -13,9 +18,14 @@ from metricface.data.transforms.augment import affine_jitter, random_crop, rando
 from metricface.data.transforms.degradations import jpeg_quality, pixel_count
 
 __all__ = [
+    "Aligned",
+    "AlignedFolder",
+    "CropTemplate",
     "ImageFiles",
     "ImageSet",
     "affine_jitter",
+    "align",
+    "align_folder",
     "glyphs",
     "identity_folds",
     "identity_split",
@@ -30,4 +40,6 @@ __all__ = [
     "random_crop",
     "random_erase",
     "random_flip",
+    "read_landmarks",
+    "similarity_transform",
 ]

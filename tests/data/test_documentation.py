@@ -12,6 +12,10 @@ from PIL import Image
 
 PAGE = Path(__file__).parents[2] / "docs" / "data.md"
 
+#: What the page calls points.
+FIVE = [[80, 80], [120, 80], [100, 100], [85, 125], [115, 125]]
+POINTS = dict.fromkeys(("1.jpg", "2.jpg", "3.jpg"), FIVE)
+
 
 @pytest.fixture
 def in_a_folder_with_people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,13 +28,19 @@ def in_a_folder_with_people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             Image.fromarray(np.full((125, 94), 60 * i, np.uint8)).save(file)
             lines.append(f"{file.as_posix()},{name}")
     Path("people.csv").write_text("\n".join(lines))
+    Path("photographs").mkdir()
+    for name in POINTS:
+        Image.new("L", (200, 200)).save(Path("photographs", name))
+    Path("photographs", "broken.jpg").touch()
 
 
 @pytest.mark.usefixtures("in_a_folder_with_people")
 @pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
 def test_the_examples_run() -> None:
     blocks = re.findall(r"```python\n(>>> .*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    examples = doctest.DocTestParser().get_doctest("\n".join(blocks), {}, PAGE.name, str(PAGE), 0)
+    known = {"points": POINTS}
+    text = "\n".join(blocks)
+    examples = doctest.DocTestParser().get_doctest(text, known, PAGE.name, str(PAGE), 0)
     result = doctest.DocTestRunner(verbose=False).run(examples)
     assert result.attempted > 25
     assert result.failed == 0

@@ -63,7 +63,7 @@ def image_folder(
     """
     root = Path(path).expanduser()
     folders = _class_folders(root)
-    files = {folder.name: _images_below(folder) for folder in folders}
+    files = {folder.name: images_below(folder) for folder in folders}
     _check_empty([name for name, inside in files.items() if not inside], len(files), root, broken)
     labels, names = named_identities([name for name, inside in files.items() for _ in inside])
     warn_without_pairs(labels, root)
@@ -101,7 +101,8 @@ def _check_empty(empty: list[str], count: int, root: Path, broken: Broken) -> No
     warnings.warn(f"left out: {sentence}", stacklevel=3)
 
 
-def _images_below(folder: Path) -> list[Path]:
+def images_below(folder: Path) -> list[Path]:
+    """The images at any depth of a folder, in the order of their paths."""
     found = []
     for parent, folders, files in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith(".")]

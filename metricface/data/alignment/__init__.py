@@ -1,0 +1,1 @@
+"""From photographs to crops in which every face lies alike."""

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from PIL import Image
+
+from metricface.data import AlignedFolder, align, align_folder, read_landmarks
+from tests.data.alignment.test_align import TEMPLATE
+
+POINTS = TEMPLATE * 0.5 + 4
+
+
+class Detector:
+    """Finds a face in every photograph whose first pixel is not black."""
+
+    def __init__(self, dies_at: int = -1) -> None:
+        self.calls, self._dies_at = 0, dies_at
+
+    def __call__(self, pixels: npt.NDArray[np.uint8]) -> list[Any]:
+        self.calls += 1
+        if self.calls == self._dies_at:
+            raise KeyboardInterrupt
+        return [((4, 4, 60, 60), POINTS, 0.75)] if pixels[0, 0].any() else []
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    """Six that hold a face, one that does not, three files that are none, and macOS's shadow."""
+    root = tmp_path / "photographs"
+    generator = np.random.default_rng(0)
+    for name in ("anna/1.jpg", "anna/1.png", "anna/2.jpg", "ben/deep/1.bmp", "c.png", "d e,f.png"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        pixels = generator.integers(1, 256, (70, 80, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(root / name)
+    Image.new("L", (70, 80)).save(root / "dark.png")
+    (root / "broken.jpg").write_bytes((root / "anna/1.jpg").read_bytes()[:300])
+    (root / "empty.png").touch()
+    (root / "notes.png").write_text("no picture")
+    (root / "._c.png").write_bytes(b"\0\5\26\7")
+    (root / "list.txt").touch()
+    return root
+
+
+def table(out: Path) -> list[dict[str, str]]:
+    with (out / "faces.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock")
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def run(photographs: Path, out: Path, detector: Detector, **more: Any) -> AlignedFolder:
+    return align_folder(photographs, out, detector=detector, progress=False, **more)
+
+
+def test_the_tree_of_crops_and_a_row_for_each_photograph(photographs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "crops"
+    assert run(photographs, out, Detector()) == AlignedFolder(6, 0, 1, 3)
+    crops = {path.relative_to(out).as_posix() for path in out.rglob("*.png")}
+    assert crops == {
+        *("anna/1.jpg.png", "anna/1.png.png", "anna/2.png"),
+        *("ben/deep/1.png", "c.png", "d e,f.png"),
+    }
+    rows = {row["photograph"]: row for row in table(out)}
+    assert len(rows) == 10
+    assert rows["dark.png"]["reason"] == "no face was found"
+    for name in ("broken.jpg", "empty.png", "notes.png"):
+        assert rows[name]["crop"] == ""
+        assert "no readable image" in rows[name]["reason"]
+        assert str(tmp_path) not in rows[name]["reason"]
+    found = rows["anna/2.jpg"]
+    assert [float(found[name]) for name in ("left", "bottom", "score")] == [4, 60, 0.75]
+    expected = align([photographs / "anna/2.jpg"], [POINTS])
+    assert [float(found[name]) for name in "abcdef"] == pytest.approx(
+        expected.transforms[0].flatten().tolist(), abs=1e-6
+    )
+    crop = np.asarray(Image.open(out / found["crop"]))
+    expected_pixels = (expected.images[0] * 255).round().byte().permute(1, 2, 0)
+    assert torch.equal(torch.from_numpy(crop.copy()), expected_pixels)
+
+
+@pytest.mark.parametrize("dies_at", [1, 4, 7])
+def test_a_killed_run_goes_on_and_ends_as_one_that_was_not(
+    photographs: Path, tmp_path: Path, dies_at: int
+) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    run(photographs, whole, Detector())
+    with pytest.raises(KeyboardInterrupt):
+        run(photographs, parts, Detector(dies_at))
+    journal = parts / ".faces.journal"
+    journal.write_bytes(journal.read_bytes() + b'{"photograph": "c.p')  # a line half written
+    again = Detector()
+    assert run(photographs, parts, again).aligned == 6
+    assert again.calls <= 7
+    assert content(parts) == content(whole)
+
+
+def test_workers_change_nothing(photographs: Path, tmp_path: Path) -> None:
+    run(photographs, tmp_path / "one", Detector())
+    run(photographs, tmp_path / "two", Detector(), workers=2)
+    assert content(tmp_path / "two") == content(tmp_path / "one")
+
+
+def test_a_later_run_does_what_is_missing(photographs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "crops"
+    run(photographs, out, Detector())
+    Image.new("RGB", (70, 80), "white").save(photographs / "c.bmp")  # its name is taken
+    (out / "ben/deep/1.png").unlink()
+    later = Detector()
+    assert run(photographs, out, later) == AlignedFolder(7, 5, 1, 3)
+    assert later.calls == 3  # the new one, the lost one, and the dark one again
+    assert (out / "c.bmp.png").exists()
+    (photographs / "c.bmp").unlink()
+    assert run(photographs, out, Detector()).aligned == 6
+    assert "c.bmp" not in {row["photograph"] for row in table(out)}
+
+
+def test_landmarks_take_the_place_of_a_detector(photographs: Path, tmp_path: Path) -> None:
+    run(photographs, tmp_path / "detected", Detector())
+    known = read_landmarks(tmp_path / "detected" / "faces.csv")
+    assert set(known) == {row["photograph"] for row in table(tmp_path / "detected") if row["crop"]}
+    del known["c.png"]
+    known["anna/2.jpg"] = np.zeros((5, 2))
+    done = align_folder(photographs, tmp_path / "given", landmarks=known, progress=False)
+    assert done == AlignedFolder(4, 0, 0, 6)
+    rows = {row["photograph"]: row for row in table(tmp_path / "given")}
+    assert rows["c.png"]["reason"] == "no landmarks were given"
+    assert "coincide" in rows["anna/2.jpg"]["reason"]
+    same = "d e,f.png"
+    assert content(tmp_path / "given")[same] == content(tmp_path / "detected")[same]
+
+
+def test_other_settings_are_not_mixed(photographs: Path, tmp_path: Path) -> None:
+    run(photographs, tmp_path / "crops", Detector())
+    with pytest.raises(ValueError, match=r"holds crops with another template.*another folder"):
+        run(photographs, tmp_path / "crops", Detector(), template="sphereface")
+    with pytest.raises(ValueError, match="another landmarks, 'by Detector'"):
+        align_folder(photographs, tmp_path / "crops", landmarks={}, progress=False)
+
+
+def test_folders_that_do_not_do(photographs: Path, tmp_path: Path) -> None:
+    for out in (photographs, photographs / "crops"):
+        with pytest.raises(ValueError, match="must not lie among the photographs"):
+            run(photographs, out, Detector())
+    with pytest.raises(NotADirectoryError, match="is no folder"):
+        run(tmp_path / "nowhere", tmp_path / "crops", Detector())
+    (tmp_path / "bare").mkdir()
+    with pytest.raises(ValueError, match="there is no image in"):
+        run(tmp_path / "bare", tmp_path / "crops", Detector())
+    with pytest.raises(ValueError, match="either a detector or landmarks"):
+        align_folder(photographs, tmp_path / "crops")
+
+
+def test_the_settings_are_written_down(photographs: Path, tmp_path: Path) -> None:
+    run(photographs, tmp_path / "crops", Detector(), detected_by="stand-in 1.0")
+    said = json.loads((tmp_path / "crops" / "align.json").read_text())
+    assert said["landmarks"] == "by stand-in 1.0"
+    assert said["template"]["size"] == [112, 112]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "lacks a column path; it has no header"),
+        ("path,x1,y1\na,1,2\n", "lacks the columns x2, y2"),
+        ("path,x1,y1,x2,y2,x3,y3,x4,y4,x5,y5\na,1,2,3,4,5,6,7,8,9,\n", "line 2 of .*could not"),
+        ("path,x1,y1,x2,y2,x3,y3,x4,y4,x5,y5\n" + "a,1,2,3,4,5,6,7,8,9,0\n" * 2, "line 3.*twice"),
+    ],
+    ids=["empty", "columns", "number", "twice"],
+)
+def test_landmarks_that_cannot_be_read(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "points.csv").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_landmarks(tmp_path / "points.csv")
