@@ -7,10 +7,12 @@ from metricface.data.alignment.similarity import similarity_transform
 from metricface.data.alignment.templates import CropTemplate
 from metricface.data.images.image_files import ImageFiles
 from metricface.data.images.image_set import ImageSet
+from metricface.data.images.typeface_set import TypefaceSet
 from metricface.data.layouts.arrays import image_array
 from metricface.data.layouts.class_folders import image_folder
 from metricface.data.layouts.csv_list import image_list
 from metricface.data.sets.glyphs import glyphs
+from metricface.data.sets.han import han
 from metricface.data.sets.orl import orl_faces
 from metricface.data.sets.scikit_learn import lfw, olivetti
 from metricface.data.splits import identity_folds, identity_split
@@ -23,10 +25,12 @@ __all__ = [
     "CropTemplate",
     "ImageFiles",
     "ImageSet",
+    "TypefaceSet",
     "affine_jitter",
     "align",
     "align_folder",
     "glyphs",
+    "han",
     "identity_folds",
     "identity_split",
     "image_array",

@@ -7,18 +7,16 @@ import os
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from metricface.data.images.image_set import ImageSet
 from metricface.data.sets.archive import read_arrays, write_arrays
+from metricface.data.sets.cache_folder import cache_folder
 from metricface.data.sets.distinct import distinct
+from metricface.data.sets.ink import fitted
 from metricface.progress import with_progress
-
-if TYPE_CHECKING:
-    from PIL.ImageFont import FreeTypeFont
 
 # The two further DejaVu files that matplotlib ships, the Display cuts, hold a few dozen
 # characters each and belong to no text family.
@@ -72,7 +70,7 @@ def glyphs(*, size: int = 28, cache: str | os.PathLike[str] | None = None) -> Im
     if size < 1:
         raise ValueError(f"size must be at least 1, got {size}")
     faces = _face_files()
-    path = _cache_folder(cache) / f"glyphs-{size}-{_fingerprint(faces, size)}.npz"
+    path = cache_folder(cache) / f"glyphs-{size}-{_fingerprint(faces, size)}.npz"
     arrays = read_arrays(path, ("images", "codepoints"))
     if arrays is None:
         drawn, codepoints = _drawn(faces, size)
@@ -99,11 +97,6 @@ def _face_files() -> list[Path]:
                 f"matplotlib lacks the typeface {file}: pip install --force-reinstall matplotlib"
             )
     return files
-
-
-def _cache_folder(cache: str | os.PathLike[str] | None) -> Path:
-    chosen = cache or os.environ.get("METRICFACE_CACHE") or Path("~", ".cache", "metricface")
-    return Path(chosen).expanduser()
 
 
 def _fingerprint(faces: Iterable[Path], size: int) -> str:
@@ -138,23 +131,6 @@ def _drawn(faces: list[Path], size: int) -> tuple[npt.NDArray[np.uint8], npt.NDA
             str(face), _OVERSAMPLING * size, layout_engine=ImageFont.Layout.BASIC
         )
         for i, code in enumerate(codepoints.tolist()):
-            images[i, j] = _fitted(font, chr(code), size)
+            images[i, j] = fitted(font, chr(code), size)
     inked = (images.max(axis=(2, 3)) > 0).all(axis=1)
     return images[inked], codepoints[inked]
-
-
-def _fitted(font: FreeTypeFont, character: str, size: int) -> npt.NDArray[np.uint8]:
-    """The character's ink in the middle of a square that it fills; black where it has none."""
-    from PIL import Image, ImageDraw
-
-    left, top, right, bottom = (int(edge) for edge in font.getbbox(character))
-    canvas = Image.new("L", (max(right - left, 1) + 2, max(bottom - top, 1) + 2))
-    ImageDraw.Draw(canvas).text((1 - left, 1 - top), character, fill=255, font=font)
-    box = canvas.getbbox()
-    if box is None:
-        return np.zeros((size, size), np.uint8)
-    ink = canvas.crop(box)
-    side = max(ink.size)
-    square = Image.new("L", (side, side))
-    square.paste(ink, ((side - ink.width) // 2, (side - ink.height) // 2))
-    return np.asarray(square.resize((size, size), Image.Resampling.BOX))
