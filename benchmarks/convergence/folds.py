@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -17,8 +18,10 @@ from torch.utils.data import Dataset
 from benchmarks.convergence.settings import Settings
 from metricface.data import (
     ImageSet,
+    TypefaceSet,
     affine_jitter,
     glyphs,
+    han,
     identity_folds,
     identity_split,
     image_folder,
@@ -28,13 +31,19 @@ from metricface.data import (
     orl_faces,
     pixel_count,
 )
+from metricface.recipes import unseen_identities
 
 SPLIT_SEED = 0
 HELD_JITTER_SEED = 0
 FRACTIONS = (0.65, 0.15, 0.20)
+TYPEFACE_FRACTIONS = (0.74, 0.13, 0.13)
+"""Of the characters of a set with typefaces: it has thousands, and many images of each."""
+FAMILY_FRACTIONS = (0.70, 0.15, 0.15)
+"""Of the families of typefaces: only those of the first part are trained on."""
 FOLDER_SIZE = (32, 32)
 SETS: dict[str, Callable[[], ImageSet]] = {
     "glyphs": glyphs,
+    "han": partial(han, workers=min(8, os.cpu_count() or 1)),
     "orl": partial(orl_faces, size=(28, 23)),
     "olivetti": partial(olivetti, size=(28, 28)),
     "lfw": partial(lfw, size=(56, 42), min_images=4),
@@ -54,24 +63,43 @@ class Held(Dataset[tuple[Tensor, int]]):
         return self.images[index], int(self.labels[index])
 
 
+@dataclass(frozen=True)
+class BothAxes:
+    """Measures unseen characters in all their typefaces, and in families never seen.
+
+    Attributes:
+        unseen: bool ``[N]``, which held-out images are of families never seen; where the
+            validation side is held out, these are other families than those of the test.
+    """
+
+    unseen: Tensor
+
+    def __call__(self, embeddings: Tensor, labels: Tensor) -> dict[str, float]:
+        """Every metric twice: as it is called, and with ``_unseen_typefaces`` after its name."""
+        apart = unseen_identities(embeddings[self.unseen], labels[self.unseen])
+        named = {f"{name}_unseen_typefaces": value for name, value in apart.items()}
+        return unseen_identities(embeddings, labels) | named
+
+
 class Fold(NamedTuple):
     """What is trained on and what is held out; the two sides share no identity."""
 
     train: ImageSet
     held: Held
+    evaluate: Callable[[Tensor, Tensor], dict[str, float]] = unseen_identities
 
 
 def load(data: str) -> ImageSet:
     """The images of a data set by name, or of a folder with one folder for each identity.
 
     Args:
-        data: ``"glyphs"`` (28×28), ``"orl"`` (area-averaged to a quarter, 28×23), ``"olivetti"``
-            (28×28), ``"lfw"`` (people with four images or more, 56×42), or a path (all resampled
-            to 32×32).
+        data: ``"glyphs"`` (28×28), ``"han"`` (32×32), ``"orl"`` (area-averaged to a quarter,
+            28×23), ``"olivetti"`` (28×28), ``"lfw"`` (people with four images or more, 56×42), or
+            a path (all resampled to 32×32).
 
     Raises:
         ValueError: neither a name nor a folder; images that cannot be read.
-        FileNotFoundError: a set that is neither cached nor could be downloaded.
+        FileNotFoundError: a set that is neither cached nor could be downloaded; too few typefaces.
     """
     if data in SETS:
         return SETS[data]()
@@ -88,6 +116,11 @@ def make_folds(images: ImageSet, settings: Settings) -> list[Fold]:
     identities are evaluated, fold ``f + 1`` is held out too. The identities of the test are
     never trained on, whichever side is evaluated.
 
+    Of a set with typefaces, 74 % of the characters are to train, 13 % each for validation and the
+    test, and 70 % of the families of typefaces are trained on; 15 % are unseen where validation
+    identities are evaluated, which are shown in these and the trained ones alone, and the other
+    15 % where those of the test are, which are shown in all.
+
     Args:
         images: the whole data set.
         settings: number of folds, the side evaluated, what becomes of its images.
@@ -99,9 +132,13 @@ def make_folds(images: ImageSet, settings: Settings) -> list[Fold]:
         ValueError: more identities to train on than there are.
     """
     folds = []
-    for train, held in _indices(images.labels, settings):
+    for train, held in _indices(images, settings):
+        evaluate: Callable[[Tensor, Tensor], dict[str, float]] = unseen_identities
+        if isinstance(images, TypefaceSet):
+            train, held, unseen = _by_family(images, train, held, settings)
+            evaluate = BothAxes(torch.from_numpy(unseen))
         some = _some(images.labels, train, settings.identities)
-        folds.append(Fold(images.subset(some), _held(images, held, settings)))
+        folds.append(Fold(images.subset(some), _held(images, held, settings), evaluate))
     return folds
 
 
@@ -150,13 +187,29 @@ def _some(
     return train[np.isin(labels[train], chosen)]
 
 
+def _by_family(
+    images: TypefaceSet,
+    train: npt.NDArray[np.int64],
+    held: npt.NDArray[np.int64],
+    settings: Settings,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """What is trained on and held out of these, and what of the latter no family was trained on."""
+    seen, validation, test = identity_split(images.families, FAMILY_FRACTIONS, seed=SPLIT_SEED)
+    if settings.held == "validation":
+        held, unseen = np.setdiff1d(held, test), validation
+    else:
+        unseen = test
+    return np.intersect1d(train, seen), held, np.isin(held, unseen)
+
+
 def _indices(
-    labels: npt.NDArray[np.int64], settings: Settings
+    images: ImageSet, settings: Settings
 ) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
     """Training and held-out sample indices of each fold."""
-    validating = settings.held == "validation"
+    validating, labels = settings.held == "validation", images.labels
     if settings.folds == 1:
-        train, validation, test = identity_split(labels, FRACTIONS, seed=SPLIT_SEED)
+        fractions = TYPEFACE_FRACTIONS if isinstance(images, TypefaceSet) else FRACTIONS
+        train, validation, test = identity_split(labels, fractions, seed=SPLIT_SEED)
         return [(train, validation if validating else test)]
     tests = identity_folds(labels, settings.folds, seed=SPLIT_SEED)
     everything = np.arange(len(labels))

@@ -10,7 +10,8 @@ import pandas as pd
 from scipy import stats
 
 KEYS = ("method", "seed", "fold", "step")
-SHOWN = ("recall_at_1", "map_at_r", "tar_at_0.01", "eer")
+SHOWN = ("recall_at_1", "map_at_r", "map_at_r_unseen_typefaces", "tar_at_0.01", "eer")
+"""In the table for a terminal, where they were measured."""
 
 
 def repeats(results: pd.DataFrame) -> pd.DataFrame:
@@ -134,7 +135,7 @@ def readable(summary: pd.DataFrame) -> str:
         Lines of text: four metrics with their intervals, seconds, and the way to the target.
     """
     columns: dict[str, list[str]] = {"method": list(summary["method"])}
-    for name in SHOWN:
+    for name in (name for name in SHOWN if name in summary):
         pairs = zip(summary[name], summary[f"{name}_ci95"], strict=True)
         columns[name] = [
             f"{mean:.3f}" + ("" if math.isnan(width) else f" ± {width:.3f}")

@@ -25,8 +25,15 @@ FAMILIES = {
 
 
 def metric(name: str) -> str:
-    """A metric's name in print; its column's name if it has none."""
-    return METRICS.get(name, name)
+    """A metric's name in print; its column's name if it has none.
+
+    Example:
+        >>> metric("eer"), metric("map_at_r_unseen_typefaces"), metric("seconds")
+        ('EER', 'MAP@R, unseen typefaces', 'seconds')
+    """
+    base = name.removesuffix("_unseen_typefaces")
+    apart = ", unseen typefaces" if base != name else ""
+    return METRICS[base] + apart if base in METRICS else name
 
 
 def number(value: float, digits: int = 3, missing: str = "–") -> str:

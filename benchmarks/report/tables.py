@@ -22,6 +22,7 @@ COSTS = {
     "seconds": "Training, s",
 }
 DIGITS = {"recall_at_1": 3, "map_at_r": 3, "tar_at_0.01": 3, "eer": 3}
+DIGITS |= {"recall_at_1_unseen_typefaces": 3, "map_at_r_unseen_typefaces": 3}
 DIGITS |= {"steps_to": 0, "seconds_to": 1, "mining_seconds": 2, "seconds": 1}
 """The numbers shown after the headline, unless one is the headline, and their decimals."""
 

@@ -81,6 +81,7 @@ class Setup:
             loss_lr=values.get("loss_lr"),
             augment=Jitter(self.settings),
             evaluate_every=self.settings.eval_every,
+            evaluate=self.fold.evaluate,
             restore_best=False,
             seed=self.seed,
             progress=self.progress,

@@ -20,20 +20,27 @@ from metricface.data.sets.applied import applied
 from metricface.data.sets.archive import read_arrays, write_arrays
 from metricface.data.sets.cache_folder import cache_folder
 from metricface.data.sets.ink import drawn_by
-from metricface.data.sets.resemblance import families, look_alikes, typeface_distances
+from metricface.data.sets.resemblance import FEWEST, families, look_alikes, typeface_distances
 from metricface.data.sets.typefaces import Fonts, Typefaces, font_files, read_typefaces
 from metricface.files import clear_leftovers, used_alone, write_whole
 
 Characters: TypeAlias = "Literal['jis', 'gb2312', 'both'] | Iterable[str]"
 
 INSTALL = (
-    "apt-get install fonts-aoyagi-kouzan-t fonts-aoyagi-soseki fonts-arphic-ukai "
-    "fonts-arphic-uming fonts-babelstone-han fonts-cns11643-kai fonts-cns11643-sung "
-    "fonts-hanazono fonts-ipaexfont-gothic fonts-ipaexfont-mincho fonts-klee "
-    "fonts-kouzan-mouhitsu fonts-lxgw-wenkai fonts-noto-cjk fonts-noto-cjk-extra fonts-seto "
-    "fonts-vlgothic fonts-wqy-microhei fonts-wqy-zenhei"
+    "apt-get install "
+    "fonts-aoyagi-kouzan-t fonts-aoyagi-soseki fonts-arphic-bsmi00lp fonts-arphic-ukai "
+    "fonts-babelstone-han fonts-baekmuk fonts-cns11643-kai fonts-cns11643-sung fonts-cwtex- "
+    "fs fonts-cwtex-heib fonts-cwtex-ming fonts-cwtex-yen fonts-dejima-mincho fonts- "
+    "dotgothic16 fonts-hanazono fonts-horai-umefont fonts-ipaexfont-gothic fonts-ipamj- "
+    "mincho fonts-kanjistrokeorders fonts-kiloji fonts-komatuna fonts-kouzan-mouhitsu "
+    "fonts-lxgw-wenkai fonts-migmix fonts-misaki fonts-mmcedar fonts-mona fonts-morisawa- "
+    "bizud-gothic fonts-morisawa-bizud-mincho fonts-mplus fonts-nanum fonts-noto-cjk fonts- "
+    "noto-cjk-extra fonts-oradano-mincho-gsrr fonts-rampart fonts-reggae fonts-ricty- "
+    "diminished fonts-sawarabi-gothic fonts-sawarabi-mincho fonts-seto fonts-smiley-sans "
+    "fonts-train fonts-unfonts-core fonts-vlgothic fonts-wqy-microhei fonts-wqy-zenhei "
+    "fonts-yozvox-yozfont-antique"
 )
-"""What to type where there are no such typefaces: docs/data.md has a longer line."""
+"""What to type on Debian or Ubuntu: the packages of the published set."""
 
 COPY, RELATED, LOOK_ALIKE = 0.15, 0.20, 0.15
 """Distances up to which typefaces are copies, or of one family, and characters look alike."""
@@ -69,7 +76,7 @@ def han(
       come first. Regional forms, renamed copies and neighbouring weights go by that;
     - characters of which fewer than ``at_least`` typefaces remain;
     - characters that look like an earlier one, by at most 0.15 over all typefaces that hold both;
-    - what a font cannot draw, as some are damaged.
+    - what a font cannot draw, as some are damaged, and typefaces that draw fewer than 8 of the 128.
 
     ``.typefaces`` tells the typeface of each image and ``.families`` its design: typefaces that
     share a family's name, or are within 0.20, be it by way of others, have one number. Two sides
@@ -266,12 +273,13 @@ def _distinct_typefaces(
     family = families(apart, found.families, RELATED)
     kept: list[int] = []
     reasons = []
-    for face, inked in enumerate(drawn.any(axis=(1, 2, 3)).tolist()):
+    fewest = min(FEWEST, len(sample))
+    for face, inked in enumerate(drawn.any(axis=(2, 3)).sum(axis=1).tolist()):
         like = [other for other in kept if apart[face, other] <= COPY]
         if like:
             reasons.append(f"like {found.names[like[0]]}")
-        elif not inked:
-            reasons.append("draws none of the characters that are compared")
+        elif inked < fewest:
+            reasons.append(f"draws {inked} of the {len(sample)} characters that are compared")
         else:
             reasons.append("taken")
             kept.append(face)

@@ -10,7 +10,9 @@ from scipy.sparse.csgraph import connected_components
 
 Pixels = npt.NDArray[np.uint8]
 
-_FEWEST = 8  # characters that two typefaces must share to be compared
+FEWEST = 8
+"""Characters that two typefaces must share to be compared, where there are so many."""
+
 _REFERENCES = 3  # typefaces in which look-alike characters are looked for
 _ROWS = 1024
 
@@ -40,7 +42,7 @@ def typeface_distances(drawn: Pixels) -> npt.NDArray[np.float64]:
     for i in range(count):
         for j in range(i):
             both = inked[i] & inked[j]
-            if both.sum() >= min(_FEWEST, drawn.shape[1]):
+            if both.sum() >= min(FEWEST, drawn.shape[1]):
                 squares = np.square(pixels[i, both] - pixels[j, both]).mean(axis=1)
                 distances[i, j] = distances[j, i] = math.sqrt(float(np.median(squares))) / 255
     return distances

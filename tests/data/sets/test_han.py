@@ -35,6 +35,7 @@ def fonts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_font(folder / "bold.ttf", CHARACTERS[:12], design=4, family="Design 2", style="Bold")
     make_font(folder / "copy.ttf", CHARACTERS[:12], design=1, family="Renamed")
     make_font(folder / "failing.ttf", CHARACTERS, design=5, family="Failing", failing=True)
+    make_font(folder / "poor.ttf", CHARACTERS[:4], design=8, family="Poor")
     make_font(folder / "latin.ttf", "ABC", design=6, family="Latin")
     (folder / "bytes.ttf").write_bytes((folder / "deep" / "design1.ttf").read_bytes())
     (folder / "broken.ttc").write_bytes(b"ttcf no font")
@@ -106,7 +107,8 @@ def test_what_was_left_out_is_listed_with_the_reason(data: TypefaceSet, cache: P
     with (folder / "typefaces.csv").open(encoding="utf-8", newline="") as stream:
         what = {row["name"]: row["what"] for row in csv.DictReader(stream)}
     assert what.pop("Renamed Regular") == "like Design 1 Regular"
-    assert what.pop("Failing Regular") == "draws none of the characters that are compared"
+    assert what.pop("Failing Regular") == "draws 0 of the 16 characters that are compared"
+    assert what.pop("Poor Regular") == "draws 4 of the 16 characters that are compared"
     assert set(what) == set(data.typeface_names)
     assert set(what.values()) == {"taken"}
 
