@@ -217,8 +217,9 @@ def _of_pairs(
 
 
 def _verified(found: Verification) -> dict[str, Any]:
-    """All figures but the curve."""
-    figures = {name: value for name, value in vars(found).items() if name != "roc"}
+    """All figures but the curve and those of single folds."""
+    left_out = ("roc", "accuracies")
+    figures = {name: value for name, value in vars(found).items() if name not in left_out}
     return figures | {"val": {far: asdict(rate) for far, rate in found.val.items()}}
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -137,6 +138,24 @@ class OperatingPoints:
         held = np.searchsorted(self.impostor.sum(0), allowed, side="right") - 1
         return float(self.genuine.sum(0)[held] / self.genuine_total.sum())
 
+    def tars_at(self, fars: Sequence[float]) -> dict[float, float]:
+        """TAR at each FAR; NaN, with a warning, where there are too few impostors to measure it.
+
+        The warning names whoever called the caller's caller.
+        """
+        total = int(self.impostor_total.sum())
+        found = {}
+        for far in fars:
+            found[far] = self.tar_at(far)
+            if allowed_impostors(far, total) == 0:
+                found[far] = float("nan")
+                warnings.warn(
+                    f"FAR {far:g} needs at least {np.ceil(1 / far):.0f} impostor pairs, there are "
+                    f"{total}: its TAR is NaN",
+                    stacklevel=4,
+                )
+        return found
+
     def held_out_tar(self, allowed: Counts) -> Curve:
         """TAR on each fold at the largest threshold that lets so many impostors of the others in.
 
@@ -157,7 +176,12 @@ class OperatingPoints:
         return np.stack(won, axis=1) / self.genuine_total
 
     def fold_accuracies(self, *, balanced: bool) -> Curve:
-        """Accuracy on each fold at the threshold that is best on the others, ``[folds]``."""
+        """Accuracy on each fold at the threshold that is best on the others, ``[folds]``.
+
+        NaN where there are no others.
+        """
+        if len(self.genuine) == 1:
+            return np.array([np.nan])
         all_genuine, all_impostor = self.genuine.sum(0), self.impostor.sum(0)
         genuine_sum, impostor_sum = self.genuine_total.sum(), self.impostor_total.sum()
         accuracies = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -29,7 +28,9 @@ from metricface.evaluation.operating_points import (
 from metricface.given import as_count
 from metricface.types import Embeddings, Labels
 
-_PAIRS = 1 << 16  # listed pairs, measured together
+_AT_ONCE = 1 << 20  # entries of a side of listed pairs, measured together: half a cache
+_KEPT = 1 << 26  # entries of rows that are kept ready: 256 MiB in float32
+_COUNTED = 1 << 20  # listed pairs that are counted together
 
 DECK = 10_007
 """Hands dealt before the deck repeats; prime, so that it keeps step with no size of a set."""
@@ -62,6 +63,8 @@ class Verification:
     """Standard deviation of that accuracy over the folds (divided by folds − 1)."""
     sem: float
     """Standard error of its mean: std / √folds."""
+    accuracies: tuple[float, ...]
+    """Accuracy on each fold at the threshold chosen on the others."""
     threshold: float
     """Distance of best accuracy on all pairs; −∞ where accepting nothing is best."""
     tar: dict[float, float]
@@ -109,14 +112,16 @@ def verification(
     A FAR below 1 / (number of impostor pairs) cannot be told from 0: its TAR is NaN, with a
     warning. All figures are exact: impostor distances are counted between the genuine ones
     tile by tile and never kept, so memory is O(N·D + folds × genuine pairs + block²). VAL takes a
-    second walk over them, where a FAR is asked for.
+    second walk over them, where a FAR is asked for. Of given pairs the distances are kept, in all
+    about 16 bytes for each beside the pairs themselves.
 
     Args:
         embeddings: floating ``[N, D]``.
         labels: one identity per row, integers or strings; or else pairs and same.
         pairs: rows of the embeddings to compare, integers ``[T, 2]``.
         same: whether each pair is of one identity, booleans ``[T]``.
-        folds: number of folds, at least 2.
+        folds: number of folds. Of a single one, as IJB's lists are, accuracy, std, sem and VAL
+            are NaN: there is nothing else to choose a threshold on.
         fars: false accept rates, each in (0, 1].
         distance: what is measured; smaller is closer.
         seed: decides which pairs of a labelled set fall into which fold.
@@ -145,7 +150,7 @@ def verification(
         "FaceNet" (2015), section 4.
     """
     with Together(across_ranks) as together:
-        folds, seed = as_count("folds", folds, 2), as_count("seed", seed, 0)
+        folds, seed = as_count("folds", folds), as_count("seed", seed, 0)
         fars, block = checked_rates(fars, "fars"), as_count("block", block)
         if (labels is None) == (pairs is None) or (pairs is None) != (same is None):
             raise ValueError("give either labels, or pairs together with same")
@@ -208,26 +213,42 @@ def _of_listed(
         raise ValueError(f"pairs must have shape [T, 2], got {tuple(index.shape)}")
     if genuine.shape != index.shape[:1]:
         raise ValueError(f"{len(index)} pairs but same has shape {tuple(genuine.shape)}")
-    outside = ((index < 0) | (index >= len(x))).any(dim=1)
-    if bool(outside.any()):
-        bad = int(outside.int().argmax())
+    if index.numel() and not 0 <= int(index.min()) <= int(index.max()) < len(x):
+        bad = int(((index < 0) | (index >= len(x))).any(dim=1).int().argmax())
         raise ValueError(
             f"pair {bad} is {tuple(index[bad].tolist())} but there are {len(x)} embeddings"
         )
     together.agree({**x.facts(), "pairs": index, "same": genuine})
-    sizes = [len(part) for part in np.array_split(np.arange(len(index)), folds)]
-    fold = torch.from_numpy(np.repeat(np.arange(folds), sizes)).to(x.device)
-    own = index[together.stretch(len(index))].long()
-    squared = [
-        squared_differences(*(x[side] for side in some.unbind(1)))
-        for some in torch.split(own, _PAIRS)
-    ]
-    distances = x.distance.from_squared(together.cat(torch.cat(squared)))
-    impostors = [(distances[~genuine], fold[~genuine])]  # of all ranks, which count them alike
+    squared = _squared_of(x, index[together.stretch(len(index))].long())
+    distances = x.distance.from_squared(together.cat(squared))
+    each, more = divmod(len(index), folds)
+    sizes = np.full(folds, each) + (np.arange(folds) < more)
+    fold = torch.from_numpy(np.repeat(np.arange(folds, dtype=np.int32), sizes)).to(x.device)
+
+    def impostors() -> Iterator[tuple[Tensor, Tensor]]:  # of all ranks, which count them alike
+        columns = (torch.split(each, _COUNTED) for each in (distances, fold, ~genuine))
+        for near, own, wanted in zip(*columns, strict=True):
+            yield near[wanted], own[wanted].long()
+
     upper = float(distances.max()) if len(distances) else 1.0
-    points = OperatingPoints.count(distances[genuine], fold[genuine], impostors, folds, upper=upper)
+    of_genuine = fold[genuine].long()
+    points = OperatingPoints.count(distances[genuine], of_genuine, impostors(), folds, upper=upper)
     _check_folds(points, "order the pairs so that each fold holds both kinds, or ask for fewer")
-    return points, Impostors(lambda: impostors, distances)
+    return points, Impostors(impostors, distances)
+
+
+def _squared_of(x: Rows, pairs: Tensor) -> Tensor:
+    """The squared distance of each pair of rows ``[T]``, of some pairs at a time.
+
+    Where there are more pairs than rows, each row is met several times: all are made ready once,
+    unless they are too many to be kept.
+    """
+    ready = x[:] if len(x) < len(pairs) and len(x) * x.dim <= _KEPT else x
+    squared = [
+        squared_differences(*(ready[side] for side in some.unbind(1)))
+        for some in torch.split(pairs, max(1, _AT_ONCE // x.dim))
+    ]
+    return torch.cat(squared)
 
 
 def _check_folds(points: OperatingPoints, advice: str) -> None:
@@ -246,30 +267,20 @@ def _figures(
 ) -> Verification:
     """The figures of merit from the counts."""
     accuracies = points.fold_accuracies(balanced=balanced)
-    std = float(accuracies.std(ddof=1))
-    impostor_pairs = int(points.impostor_total.sum())
-    tar = {}
-    for far in fars:
-        tar[far] = points.tar_at(far)
-        if allowed_impostors(far, impostor_pairs) == 0:
-            tar[far] = float("nan")
-            warnings.warn(
-                f"FAR {far:g} needs at least {np.ceil(1 / far):.0f} impostor pairs, there are "
-                f"{impostor_pairs}: its TAR is NaN",
-                stacklevel=3,
-            )
+    std = float(accuracies.std(ddof=1)) if len(accuracies) > 1 else float("nan")
     roc = points.roc()
     return Verification(
         accuracy=float(accuracies.mean()),
         std=std,
         sem=std / len(accuracies) ** 0.5,
+        accuracies=tuple(accuracies.tolist()),
         threshold=points.best_threshold(balanced=balanced),
-        tar=tar,
+        tar=points.tars_at(fars),
         val=_validation(points, impostors, fars),
         eer=equal_error_rate(roc),
         auc=area_under(roc),
         genuine_pairs=int(points.genuine_total.sum()),
-        impostor_pairs=impostor_pairs,
+        impostor_pairs=int(points.impostor_total.sum()),
         roc=roc,
     )
 

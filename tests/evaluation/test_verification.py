@@ -183,7 +183,7 @@ SAME = [True, False, True, False]
         ({}, ValueError, "either labels, or pairs together with same"),
         ({"labels": [0, 0, 1, 1], "pairs": PAIRS}, ValueError, "either labels, or pairs"),
         ({"pairs": PAIRS}, ValueError, "pairs together with same"),
-        ({"pairs": PAIRS, "same": SAME, "folds": 1}, ValueError, "at least 2, got 1"),
+        ({"pairs": PAIRS, "same": SAME, "folds": 0}, ValueError, "at least 1, got 0"),
         ({"pairs": PAIRS, "same": SAME, "fars": (0.0,)}, ValueError, r"in \(0, 1\], got 0"),
         ({"pairs": PAIRS, "same": SAME[:3]}, ValueError, r"4 pairs but same has shape \(3,\)"),
         ({"pairs": PAIRS, "same": [1, 0, 1, 0]}, TypeError, "same must be boolean"),
