@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,8 @@ from metricface.distances.rows import Rows
 from metricface.distances.unit_rows import unit_rows
 from metricface.evaluation.given import DISTANCE
 from metricface.types import Embeddings, Labels, numbered
+
+Weights: TypeAlias = "Tensor | npt.NDArray[Any] | Sequence[float]"
 
 
 class Templates(NamedTuple):
@@ -30,25 +32,34 @@ def mean_templates(
     templates: Labels,
     *,
     media: Labels | None = None,
+    weights: Weights | None = None,
     normalize: bool = True,
 ) -> Templates:
     """The mean embedding of each template, as the IJB protocols pool them.
 
     A video of a thousand frames should not outweigh a photograph: with ``media`` the frames of a
-    medium are averaged first, then the media of a template.
+    medium are averaged first, then the media of a template. That is the protocol; the sum over the
+    media points the same way as their mean, and distances scale both to length one.
+
+    Published figures mostly add one of three habits, insightface's N, D and F: the lengths of the
+    embeddings are kept as a sign of quality (``normalize=False``), each is multiplied by the
+    detector's score (``weights``), and the embedding of the mirrored image is added to each
+    before it is given here.
 
     Args:
         embeddings: floating ``[N, D]``; a memory-mapped array is read some rows at a time.
         templates: the template of each row; integers or strings.
         media: the medium (picture or video) of each row; rows of one template and one medium are
             averaged first. None: every row counts alike.
+        weights: numbers of at least 0 ``[N]``, with which rows are multiplied; what is divided by
+            stays their count. None: 1 for each.
         normalize: scale every embedding to length one before it is averaged.
 
     Returns:
         Means, in float64 for the sum and in the embeddings' working dtype, and their names.
 
     Raises:
-        ValueError: numbers that do not agree, NaN embeddings.
+        ValueError: numbers that do not agree, NaN embeddings, weights that are negative or NaN.
         TypeError: embeddings that are not floating.
 
     Example:
@@ -65,13 +76,36 @@ def mean_templates(
     group, of_group = template, np.arange(len(names))
     if media is not None:
         medium = numbered(media, "media", count=len(rows)).numbers
-        both, place = np.unique(np.stack([template, medium]), axis=1, return_inverse=True)
-        group, of_group = place.reshape(-1).astype(np.int64), both[0]
-    read = ((rows.raw(part).double(), group[part]) for part in rows.stretches())
-    scaled = ((unit_rows(x) if normalize else x, of) for x, of in read)
-    means = _means(scaled, rows, len(of_group))
+        media_count = int(medium.max(initial=0)) + 1
+        both, place = np.unique(template * media_count + medium, return_inverse=True)
+        group, of_group = place.reshape(-1).astype(np.int64), both // media_count
+    weight = None if weights is None else _checked_weights(weights, rows)
+
+    def scaled() -> Iterator[tuple[Tensor, npt.NDArray[np.int64]]]:
+        for part in rows.stretches():
+            x = rows.raw(part).double()
+            x = unit_rows(x) if normalize else x
+            yield x if weight is None else x * weight[part, None], group[part]
+
+    means = _means(scaled(), rows, len(of_group))
     means = _means([(means, of_group)], rows, len(names))
     return Templates(means.to(rows.dtype), names)
+
+
+def _checked_weights(weights: Weights, rows: Rows) -> Tensor:
+    """Weights as float64 ``[N]`` where the rows are."""
+    found = torch.as_tensor(weights)
+    if found.dtype == torch.bool or found.is_complex():
+        raise TypeError(f"weights must be numbers, got {found.dtype}")
+    if found.shape != (len(rows),):
+        raise ValueError(f"{len(rows)} embeddings came with weights of shape {tuple(found.shape)}")
+    wrong = ~((found >= 0) & (found < torch.inf))
+    if wrong.any():
+        first = int(wrong.int().argmax())
+        raise ValueError(
+            f"weights must be 0 or above and finite, got {found[first]} in row {first}"
+        )
+    return found.detach().to(rows.device, torch.float64)
 
 
 def _means(
