@@ -10,8 +10,9 @@ from unittest.mock import patch
 from metricface.distances import tiles
 
 # Their functions have the modules' names, by which the modules cannot be reached.
-RETRIEVAL, IDENTIFICATION = (
-    import_module(f"metricface.evaluation.{name}") for name in ("retrieval", "identification")
+RETRIEVAL, IDENTIFICATION, MEGAFACE = (
+    import_module(f"metricface.evaluation.{name}")
+    for name in ("retrieval", "identification", "protocols.megaface")
 )
 
 
@@ -26,6 +27,7 @@ def small_tiles(size: int) -> Iterator[None]:
             (IDENTIFICATION, "WIDTH", size),
             (RETRIEVAL, "_BYTES_AT_ONCE", 8 * 30 * size),
             (IDENTIFICATION, "_BYTES_AT_ONCE", 8 * 4 * size),
+            (MEGAFACE, "_BYTES_AT_ONCE", 8 * 4 * size),
         ):
             stack.enter_context(patch.object(module, name, value))
         yield

@@ -200,3 +200,52 @@ def pair_agreement(
     belong = [(i, j) for i, j in pairs if labels[i] == labels[j]]
     both = len(set(together) & set(belong))
     return (both / len(together) if together else 1.0, both / len(belong) if belong else 1.0)
+
+
+def pooled_template(
+    x: Matrix, media: Sequence[Hashable], weights: Sequence[float], *, normalize: bool
+) -> list[float]:
+    """One template from its faces: weighted, frames averaged in each medium, media summed, unit."""
+    dim = x.shape[1]
+    total = [0.0] * dim
+    for medium in sorted(set(media), key=str):
+        frames = [row for row in range(len(x)) if media[row] == medium]
+        for column in range(dim):
+            summed = 0.0
+            for row in frames:
+                length = math.sqrt(float(x[row] @ x[row])) if normalize else 1.0
+                summed += weights[row] * float(x[row, column]) / length
+            total[column] += summed / len(frames)
+    length = math.sqrt(sum(value * value for value in total))
+    return [value / length for value in total]
+
+
+def tar_of_sorted(genuine: Sequence[float], impostor: Sequence[float], far: float) -> float:
+    """TAR at the FAR by counting down the sorted impostors: those that tie get in together."""
+    nearest = sorted(impostor)
+    allowed = 0
+    while allowed < len(nearest) and (allowed + 1) / len(nearest) <= far:
+        allowed += 1
+    beyond = nearest[allowed] if allowed < len(nearest) else math.inf
+    return sum(d < beyond for d in genuine) / len(genuine)
+
+
+def megaface_places(
+    probes: Matrix, people: Sequence[Hashable], distractors: Matrix
+) -> tuple[list[int], list[float], list[float]]:
+    """The rank of the mate in each search, the genuine distances and the impostor distances.
+
+    Every picture of a person in turn stands in the gallery beside all distractors, and each other
+    picture of theirs searches it; a distractor as near as the mate ranks before it.
+    """
+    places, genuine = [], []
+    count = range(len(probes))
+    impostor = [[squared_distance(p, d, normalize=False) for d in distractors] for p in probes]
+    for enrolled in count:
+        for probe in count:
+            if probe != enrolled and people[probe] == people[enrolled]:
+                mate = squared_distance(probes[probe], probes[enrolled], normalize=False)
+                places.append(1 + sum(d <= mate for d in impostor[probe]))
+                if probe < enrolled:
+                    genuine.append(mate)
+    return places, genuine, [d for row in impostor for d in row]
