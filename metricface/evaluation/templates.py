@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -73,23 +73,28 @@ def mean_templates(
     """
     rows = Rows(embeddings, DISTANCE)
     template, names = numbered(templates, "templates", count=len(rows))
-    group, of_group = template, np.arange(len(names))
+    share = _shares(template)
     if media is not None:
         medium = numbered(media, "media", count=len(rows)).numbers
-        media_count = int(medium.max(initial=0)) + 1
-        both, place = np.unique(template * media_count + medium, return_inverse=True)
-        group, of_group = place.reshape(-1).astype(np.int64), both // media_count
-    weight = None if weights is None else _checked_weights(weights, rows)
-
-    def scaled() -> Iterator[tuple[Tensor, npt.NDArray[np.int64]]]:
-        for part in rows.stretches():
-            x = rows.raw(part).double()
-            x = unit_rows(x) if normalize else x
-            yield x if weight is None else x * weight[part, None], group[part]
-
-    means = _means(scaled(), rows, len(of_group))
-    means = _means([(means, of_group)], rows, len(names))
+        group = numbered(template * (int(medium.max(initial=0)) + 1) + medium).numbers
+        first = np.unique(group, return_index=True)[1]
+        share = _shares(group) * _shares(template[first])[group]
+    weight = torch.from_numpy(share).to(rows.device)
+    if weights is not None:
+        weight *= _checked_weights(weights, rows)
+    index = torch.from_numpy(template).to(rows.device)
+    means = torch.zeros(len(names), rows.dim, dtype=torch.float64, device=rows.device)
+    for part in rows.stretches():
+        x = rows.raw(part).double()
+        x = unit_rows(x) if normalize else x
+        means.index_add_(0, index[part], x * weight[part, None])
     return Templates(means.to(rows.dtype), names)
+
+
+def _shares(group: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """What each counts in the mean of its group: 1 through their number."""
+    share: npt.NDArray[np.float64] = (1 / np.bincount(group).clip(min=1))[group]
+    return share
 
 
 def _checked_weights(weights: Weights, rows: Rows) -> Tensor:
@@ -106,16 +111,3 @@ def _checked_weights(weights: Weights, rows: Rows) -> Tensor:
             f"weights must be 0 or above and finite, got {found[first]} in row {first}"
         )
     return found.detach().to(rows.device, torch.float64)
-
-
-def _means(
-    parts: Iterable[tuple[Tensor, npt.NDArray[np.int64]]], rows: Rows, groups: int
-) -> Tensor:
-    """Mean of the rows of each group ``[G, D]``, from some rows and their groups at a time."""
-    total = torch.zeros(groups, rows.dim, dtype=torch.float64, device=rows.device)
-    count = torch.zeros(groups, dtype=torch.int64, device=rows.device)
-    for values, group in parts:
-        index = torch.from_numpy(group).to(rows.device)
-        total.index_add_(0, index, values)
-        count += torch.bincount(index, minlength=groups)
-    return total / count[:, None]

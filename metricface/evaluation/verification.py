@@ -244,11 +244,13 @@ def _squared_of(x: Rows, pairs: Tensor) -> Tensor:
     unless they are too many to be kept.
     """
     ready = x[:] if len(x) < len(pairs) and len(x) * x.dim <= _KEPT else x
-    squared = [
-        squared_differences(*(ready[side] for side in some.unbind(1)))
-        for some in torch.split(pairs, max(1, _AT_ONCE // x.dim))
-    ]
-    return torch.cat(squared)
+    step = max(1, _AT_ONCE // x.dim)
+    # One piece of memory for all: small ones, kept between large ones that are not, would
+    # scatter these over the heap.
+    squared = torch.empty(len(pairs), dtype=x.dtype, device=x.device)
+    for own, some in zip(torch.split(squared, step), torch.split(pairs, step), strict=True):
+        own.copy_(squared_differences(*(ready[side] for side in some.unbind(1))))
+    return squared
 
 
 def _check_folds(points: OperatingPoints, advice: str) -> None:
