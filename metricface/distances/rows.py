@@ -154,7 +154,9 @@ class Rows:
 
     def _looked_over(self) -> Tensor:
         """Check every row, and give the key of each."""
-        keys = []
+        # One piece of memory for all keys: small pieces, kept between the large ones of each
+        # stretch, would scatter these over the heap, until as much is lost as all rows take.
+        keys = torch.empty(len(self), dtype=torch.int64, device=self.device)
         for part in self.stretches():
             rows = self.raw(part)
             bad = first_bad_row(rows)
@@ -166,8 +168,8 @@ class Rows:
             lifted = rows.to(self._own_dtype)
             if not self.distance.normalize:
                 check_lengths(lifted, self._name, first_row=part.start)
-            keys.append(row_keys(lifted.double()))  # one key for a row in either precision
-        return torch.cat(keys) if keys else torch.empty(0, dtype=torch.int64)
+            keys[part] = row_keys(lifted.double())  # one key for a row in either precision
+        return keys
 
 
 class _Compared:
