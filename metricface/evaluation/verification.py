@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from metricface.distances import Distance
-from metricface.distances.product import squared_differences
 from metricface.distances.rows import Rows
 from metricface.distributed.together import Together
 from metricface.evaluation.given import DISTANCE, checked_rates
 from metricface.evaluation.held_out import Impostors, held_out_accepts
 from metricface.evaluation.labelled_pairs import LabelledPairs, PairTile
+from metricface.evaluation.listed_pairs import Flags, IndexPairs, counted_pairs
 from metricface.evaluation.operating_points import (
     OperatingPoints,
     Roc,
@@ -28,15 +26,8 @@ from metricface.evaluation.operating_points import (
 from metricface.given import as_count
 from metricface.types import Embeddings, Labels
 
-_AT_ONCE = 1 << 20  # entries of a side of listed pairs, measured together: half a cache
-_KEPT = 1 << 26  # entries of rows that are kept ready: 256 MiB in float32
-_COUNTED = 1 << 20  # listed pairs that are counted together
-
 DECK = 10_007
 """Hands dealt before the deck repeats; prime, so that it keeps step with no size of a set."""
-
-IndexPairs: TypeAlias = "Tensor | npt.NDArray[Any] | Sequence[tuple[int, int]]"
-Flags: TypeAlias = "Tensor | npt.NDArray[Any] | Sequence[bool]"
 
 
 @dataclass(frozen=True)
@@ -162,7 +153,8 @@ def verification(
             points, impostors = _of_labelled(listed, folds, seed)
         else:
             rows = Rows(embeddings, distance)
-            points, impostors = _of_listed(rows, pairs, same, folds, together)
+            points, impostors = counted_pairs(rows, pairs, same, folds, together)
+            _check_folds(points, "order the pairs so that each fold holds both, or ask for fewer")
         return _figures(points, impostors, fars, balanced=labels is not None)
 
 
@@ -191,66 +183,6 @@ def _dealt(deck: Tensor, listed: LabelledPairs, tile: PairTile) -> Tensor:
     width = tile.distances.shape[1]
     endless = deck.repeat(2 + width // len(deck)).unfold(0, width, 1)
     return endless[listed.ordinals(tile) % len(deck)]
-
-
-def _of_listed(
-    x: Rows, pairs: IndexPairs | None, same: Flags | None, folds: int, together: Together
-) -> tuple[OperatingPoints, Impostors]:
-    """Counts over the given pairs, in folds of consecutive ones, and the impostors."""
-    try:
-        index = torch.as_tensor(pairs, device=x.device)
-    except (TypeError, ValueError) as error:
-        raise TypeError(
-            "pairs must be rows of the embeddings, integers [T, 2] (of names, NamedPairs.rows "
-            f"makes them): {error}"
-        ) from error
-    genuine = torch.as_tensor(same, device=x.device)
-    if index.is_floating_point() or index.dtype == torch.bool:
-        raise TypeError(f"pairs must be integers, got {index.dtype}")
-    if genuine.dtype != torch.bool:
-        raise TypeError(f"same must be boolean, got {genuine.dtype}")
-    if index.ndim != 2 or index.shape[1] != 2:
-        raise ValueError(f"pairs must have shape [T, 2], got {tuple(index.shape)}")
-    if genuine.shape != index.shape[:1]:
-        raise ValueError(f"{len(index)} pairs but same has shape {tuple(genuine.shape)}")
-    if index.numel() and not 0 <= int(index.min()) <= int(index.max()) < len(x):
-        bad = int(((index < 0) | (index >= len(x))).any(dim=1).int().argmax())
-        raise ValueError(
-            f"pair {bad} is {tuple(index[bad].tolist())} but there are {len(x)} embeddings"
-        )
-    together.agree({**x.facts(), "pairs": index, "same": genuine})
-    squared = _squared_of(x, index[together.stretch(len(index))].long())
-    distances = x.distance.from_squared(together.cat(squared))
-    each, more = divmod(len(index), folds)
-    sizes = np.full(folds, each) + (np.arange(folds) < more)
-    fold = torch.from_numpy(np.repeat(np.arange(folds, dtype=np.int32), sizes)).to(x.device)
-
-    def impostors() -> Iterator[tuple[Tensor, Tensor]]:  # of all ranks, which count them alike
-        columns = (torch.split(each, _COUNTED) for each in (distances, fold, ~genuine))
-        for near, own, wanted in zip(*columns, strict=True):
-            yield near[wanted], own[wanted].long()
-
-    upper = float(distances.max()) if len(distances) else 1.0
-    of_genuine = fold[genuine].long()
-    points = OperatingPoints.count(distances[genuine], of_genuine, impostors(), folds, upper=upper)
-    _check_folds(points, "order the pairs so that each fold holds both kinds, or ask for fewer")
-    return points, Impostors(impostors, distances)
-
-
-def _squared_of(x: Rows, pairs: Tensor) -> Tensor:
-    """The squared distance of each pair of rows ``[T]``, of some pairs at a time.
-
-    Where there are more pairs than rows, each row is met several times: all are made ready once,
-    unless they are too many to be kept.
-    """
-    ready = x[:] if len(x) < len(pairs) and len(x) * x.dim <= _KEPT else x
-    step = max(1, _AT_ONCE // x.dim)
-    # One piece of memory for all: small ones, kept between large ones that are not, would
-    # scatter these over the heap.
-    squared = torch.empty(len(pairs), dtype=x.dtype, device=x.device)
-    for own, some in zip(torch.split(squared, step), torch.split(pairs, step), strict=True):
-        own.copy_(squared_differences(*(ready[side] for side in some.unbind(1))))
-    return squared
 
 
 def _check_folds(points: OperatingPoints, advice: str) -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks.scale import against_product, evaluation, offline, processes, samplers, table
+from benchmarks.scale import against_product, evaluation, ijb, offline, processes, samplers, table
 from benchmarks.scale.__main__ import main
 from benchmarks.scale.against_product import Data
 from benchmarks.scale.clustered import clustered
@@ -198,6 +198,30 @@ def test_samplers_are_printed_under_their_headings(
     assert " ".join(heading.split()) == expected
     assert len(line) <= len(heading) == sum(len(c.head()) for c in samplers.COLUMNS)
     assert pd.read_csv(file)["images"].tolist() == [2000]
+
+
+def test_ijb_is_measured_from_its_lists_to_its_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ijb, "in_own_process", lambda function, *arguments: function(*arguments))
+    file = tmp_path / "ijb.csv"
+    assert main(["ijb", "--share", "0.02", "--dim", "8", "--threads", "1", "--out", str(file)]) == 0
+    kept = pd.read_csv(file).set_index("step")
+    expected = {"read faces": 9_388, "pool": 463, "verify": 313_170, "identify": 392}
+    assert kept["count"].loc[list(expected)].to_dict() == expected
+    assert kept["note"]["verify"].strip().startswith("TAR at FAR 1e-05: 0.")
+    assert kept["note"]["identify"].strip().startswith("rank 1 0.")
+
+
+def test_at_full_size_it_is_ijb_c() -> None:
+    size = ijb.Size(share=1, dim=8)
+    assert (len(size.template), len(size.subject)) == (469_375, 23_124)
+    assert len(set(size.number.tolist())) == 23_124
+    assert len(set(size.template.tolist())) == 23_124
+    both, same = ijb.Size(share=0.01, dim=8).pairs()
+    assert (len(both), same.sum()) == (156_585, 196)
+    subject = ijb.Size(share=0.01, dim=8).subject
+    assert ((subject[both[:, 0]] == subject[both[:, 1]]) == same).all()
 
 
 PROCESSES = ["processes", "--batch", "24", "--dim", "16", "--classes", "6000", "--steps", "2"]

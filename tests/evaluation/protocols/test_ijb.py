@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 from metricface.evaluation import (
     IjbTemplates,
     TemplatePairs,
+    listed_pairs,
     mean_templates,
     read_ijb_faces,
     read_ijb_landmarks,
@@ -24,9 +24,6 @@ from metricface.evaluation import (
 from tests.evaluation.protocols.lists import GALLERY
 from tests.evaluation.samples import EXACT
 from tests.oracles import evaluation as oracle
-
-# Its function has the module's name, by which the module cannot be reached.
-MODULE = import_module("metricface.evaluation.verification")
 
 
 def _write(folder: Path, text: str) -> Path:
@@ -202,5 +199,5 @@ def test_pairs_are_met_some_at_a_time(kept: int, monkeypatch: pytest.MonkeyPatch
     same = generator.random(500) < 0.3
     expected = verification(x, pairs=pairs, same=same, fars=(0.1, 0.01))
     for name, value in (("_AT_ONCE", 10), ("_COUNTED", 7), ("_KEPT", kept)):
-        monkeypatch.setattr(MODULE, name, value)
+        monkeypatch.setattr(listed_pairs, name, value)
     assert verification(x, pairs=pairs, same=same, fars=(0.1, 0.01)) == expected
