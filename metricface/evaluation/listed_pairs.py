@@ -50,10 +50,10 @@ def counted_pairs(
     """
     try:
         index = torch.as_tensor(pairs, device=x.device)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         raise TypeError(
-            "pairs must be rows of the embeddings, integers [T, 2] (of names, NamedPairs.rows "
-            f"makes them): {error}"
+            "pairs must be rows of the embeddings, integers [T, 2] (of names or "
+            f"templates, the method rows of what was read makes them): {error}"
         ) from error
     genuine = torch.as_tensor(same, device=x.device)
     if index.is_floating_point() or index.dtype == torch.bool:
@@ -64,13 +64,14 @@ def counted_pairs(
         raise ValueError(f"pairs must have shape [T, 2], got {tuple(index.shape)}")
     if genuine.shape != index.shape[:1]:
         raise ValueError(f"{len(index)} pairs but same has shape {tuple(genuine.shape)}")
+    index = index.long()
     if index.numel() and not 0 <= int(index.min()) <= int(index.max()) < len(x):
         bad = int(((index < 0) | (index >= len(x))).any(dim=1).int().argmax())
         raise ValueError(
             f"pair {bad} is {tuple(index[bad].tolist())} but there are {len(x)} embeddings"
         )
     together.agree({**x.facts(), "pairs": index, "same": genuine})
-    squared = _squared_of(x, index[together.stretch(len(index))].long())
+    squared = _squared_of(x, index[together.stretch(len(index))])
     distances = x.distance.from_squared(together.cat(squared))
     each, more = divmod(len(index), folds)
     sizes = np.full(folds, each) + (np.arange(folds) < more)

@@ -99,7 +99,10 @@ def _shares(group: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
 
 def _checked_weights(weights: Weights, rows: Rows) -> Tensor:
     """Weights as float64 ``[N]`` where the rows are."""
-    found = torch.as_tensor(weights)
+    try:
+        found = torch.as_tensor(weights)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"weights must be numbers, one for each row: {error}") from error
     if found.dtype == torch.bool or found.is_complex():
         raise TypeError(f"weights must be numbers, got {found.dtype}")
     if found.shape != (len(rows),):

@@ -154,7 +154,8 @@ def verification(
         else:
             rows = Rows(embeddings, distance)
             points, impostors = counted_pairs(rows, pairs, same, folds, together)
-            _check_folds(points, "order the pairs so that each fold holds both, or ask for fewer")
+            advice = "order the pairs so that each fold holds both, or ask for fewer; 1 is for none"
+            _check_folds(points, advice)
         return _figures(points, impostors, fars, balanced=labels is not None)
 
 

@@ -48,9 +48,8 @@ def mean_identification(galleries: Sequence[Identification]) -> MeanIdentificati
     Reference:
         Whitelam et al., "IARPA Janus Benchmark-B Face Dataset" (2017), section 4.
     """
-    if isinstance(galleries, Identification) or not all(
-        isinstance(each, Identification) for each in galleries
-    ):
+    listed = isinstance(galleries, list | tuple)
+    if not listed or not all(isinstance(each, Identification) for each in galleries):
         raise TypeError("galleries must be a list of what identification measured in each")
     if not galleries:
         raise ValueError("galleries must be one or more, got none")

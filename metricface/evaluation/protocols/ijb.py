@@ -98,7 +98,7 @@ def read_ijb_faces(file: str | os.PathLike[str]) -> IjbFaces:
     names, numbers = [], array("q")
     for line in lines_of(file):
         words = line.text.rsplit(maxsplit=2)
-        if len(words) != 3 or not (is_number(words[1]) and is_number(words[2])):
+        if [is_number(word.strip()) for word in words] != [False, True, True]:
             raise line.wrong("'image template medium'")
         names.append(words[0].strip())
         numbers.extend((int(words[1]), int(words[2])))

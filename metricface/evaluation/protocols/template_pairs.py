@@ -109,6 +109,11 @@ def read_ijb_matches(file: str | os.PathLike[str], *sides: IjbTemplates) -> Temp
         ...     read_ijb_matches(file, gallery, probes).same
         array([False,  True])
     """
+    if not sides:
+        raise ValueError(
+            f"{file} does not say who is who: give the lists that name the person of each "
+            "template, such as read_ijb_templates of both galleries and of the probes"
+        )
     known = np.concatenate([np.stack([side.ids, side.subjects], axis=1) for side in sides])
     known = np.unique(known, axis=0)
     twice = known[1:, 0] == known[:-1, 0]

@@ -66,6 +66,7 @@ def test_media_are_named_in_one_of_two_columns_or_in_none(tmp_path: Path) -> Non
     [
         (read_ijb_faces, "1.jpg 1 2\n2.jpg 3\n", "line 2: expected 'image template medium'"),
         (read_ijb_faces, "1.jpg 1 -2\n", "line 1: expected 'image"),
+        (read_ijb_faces, "1 11065 1\n", "line 1: expected 'image"),
         (read_ijb_faces, f"1.jpg 1 {10**18}\n", "line 1: expected 'image"),
         (read_ijb_landmarks, "1.jpg 1 2 3 4 5 6 7 8 9 10\n", "line 1: expected 'image', five"),
         (read_ijb_landmarks, "1.jpg 1 2 3 4 5 6 7 8 9 10 nan\n", "line 1: expected 'image', f"),
@@ -120,6 +121,9 @@ def test_pairs_find_the_rows_of_their_templates() -> None:
         pairs.rows(["7", "9"])
     with pytest.raises(ValueError, match="pair 0 needs template 7"):
         pairs.rows([])
+    given: Any = pairs
+    with pytest.raises(TypeError, match="the method rows of what was read makes them"):
+        verification(np.eye(3), pairs=given, same=pairs.same)
 
 
 def test_matches_are_judged_by_the_lists_of_people(tmp_path: Path) -> None:
@@ -131,6 +135,8 @@ def test_matches_are_judged_by_the_lists_of_people(tmp_path: Path) -> None:
     assert found.same.tolist() == [False, True, False]
     with pytest.raises(ValueError, match="pair 0 needs template 5"):
         read_ijb_matches(file, gallery)
+    with pytest.raises(ValueError, match="give the lists that name the person"):
+        read_ijb_matches(file)
     moved = IjbTemplates(np.array([5, 1]), np.array([80, 80]))
     with pytest.raises(ValueError, match="template 1 is of subject 70 in one list and of 80"):
         read_ijb_matches(file, gallery, moved)
@@ -163,6 +169,8 @@ def test_templates_are_pooled_as_the_protocol_says(normalize: bool, weighted: bo
         ([np.nan, 1.0], ValueError, "0 or above and finite, got nan in row 0"),
         ([1.0], ValueError, r"2 embeddings came with weights of shape \(1,\)"),
         ([True, False], TypeError, "weights must be numbers, got torch.bool"),
+        (["a", "b"], TypeError, "weights must be numbers, one for each row"),
+        ([None, 1], TypeError, "weights must be numbers, one for each row"),
     ],
 )
 def test_weights_that_are_none_are_said(weights: Any, error: type[Exception], message: str) -> None:
@@ -201,3 +209,11 @@ def test_pairs_are_met_some_at_a_time(kept: int, monkeypatch: pytest.MonkeyPatch
     for name, value in (("_AT_ONCE", 10), ("_COUNTED", 7), ("_KEPT", kept)):
         monkeypatch.setattr(listed_pairs, name, value)
     assert verification(x, pairs=pairs, same=same, fars=(0.1, 0.01)) == expected
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "uint64"])
+def test_rows_may_be_integers_of_any_width(dtype: str) -> None:
+    x, pairs = np.eye(6), np.array([(0, 0), (0, 1), (2, 2), (4, 5)])
+    same = [True, False] * 2
+    found = verification(x, pairs=pairs.astype(dtype), same=same, folds=2, fars=(1.0,))
+    assert found == verification(x, pairs=pairs, same=same, folds=2, fars=(1.0,))
