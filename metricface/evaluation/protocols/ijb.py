@@ -71,7 +71,7 @@ class IjbTemplates:
             >>> IjbTemplates(np.array([4, 9]), np.array([70, 80])).rows([1, 4, 9]).tolist()
             [1, 2]
         """
-        return rows_of(self.ids, names, "template number")
+        return rows_of(self.ids, names, "entry")
 
 
 def read_ijb_faces(file: str | os.PathLike[str]) -> IjbFaces:

@@ -91,13 +91,16 @@ class NumberLines:
         return ValueError(f"{file}: expected {self.expected} in each line")
 
 
-def rows_of(wanted: Numbers, names: Labels, what: str) -> Numbers:
+def rows_of(
+    wanted: Numbers, names: Labels, what: str, *, missing: str = "has no embedding"
+) -> Numbers:
     """Where each of some numbers stands among others.
 
     Args:
         wanted: int64 ``[T]``.
         names: ``[M]``, integers, each once.
         what: that needs them, for an error.
+        missing: what is wrong with one that is not among them, for an error.
 
     Returns:
         int64 ``[T]``.
@@ -119,8 +122,8 @@ def rows_of(wanted: Numbers, names: Labels, what: str) -> Numbers:
         raise ValueError(f"{len(known)} names hold only {len(np.unique(known))} different ones")
     place = np.searchsorted(known, wanted)
     place[place == len(known)] = 0
-    missing = known[place] != wanted if len(known) else np.ones(len(wanted), dtype=bool)
-    if missing.any():
-        first = int(missing.argmax())
-        raise ValueError(f"{what} {first} needs template {wanted[first]}, which has no embedding")
+    lost = known[place] != wanted if len(known) else np.ones(len(wanted), dtype=bool)
+    if lost.any():
+        first = int(lost.argmax())
+        raise ValueError(f"{what} {first} needs template {wanted[first]}, which {missing}")
     return order[place].astype(np.int64, copy=False)

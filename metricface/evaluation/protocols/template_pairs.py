@@ -123,7 +123,9 @@ def read_ijb_matches(file: str | os.PathLike[str], *sides: IjbTemplates) -> Temp
             f"template {one[0]} is of subject {one[1]} in one list and of {other[1]} in another"
         )
     templates = _MATCHES.read(file)
+    what, missing = f"{file}: pair", "is in none of the lists"
     first, second = (
-        known[rows_of(templates[:, side], known[:, 0], f"{file}: pair"), 1] for side in range(2)
+        known[rows_of(templates[:, side], known[:, 0], what, missing=missing), 1]
+        for side in range(2)
     )
     return TemplatePairs(templates, first == second)

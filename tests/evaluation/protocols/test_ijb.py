@@ -48,6 +48,8 @@ def test_faces_landmarks_and_templates_are_what_stands_there(tmp_path: Path) -> 
     assert gallery.faces.media is not None
     assert gallery.faces.media.tolist() == [4, 5, 6]
     assert gallery.rows([12, 5, 11]).tolist() == [2, 0]
+    with pytest.raises(ValueError, match="entry 1 needs template 12, which has no embedding"):
+        gallery.rows([11])
 
 
 def test_media_are_named_in_one_of_two_columns_or_in_none(tmp_path: Path) -> None:
@@ -133,7 +135,7 @@ def test_matches_are_judged_by_the_lists_of_people(tmp_path: Path) -> None:
     found = read_ijb_matches(file, gallery, probes)
     assert found.templates.tolist() == [[1, 5], [2, 5], [2, 1]]
     assert found.same.tolist() == [False, True, False]
-    with pytest.raises(ValueError, match="pair 0 needs template 5"):
+    with pytest.raises(ValueError, match="pair 0 needs template 5, which is in none of the"):
         read_ijb_matches(file, gallery)
     with pytest.raises(ValueError, match="give the lists that name the person"):
         read_ijb_matches(file)
