@@ -26,20 +26,16 @@ from metricface.files import clear_leftovers, used_alone, write_whole
 
 Characters: TypeAlias = "Literal['jis', 'gb2312', 'both'] | Iterable[str]"
 
-INSTALL = (
-    "apt-get install "
-    "fonts-aoyagi-kouzan-t fonts-aoyagi-soseki fonts-arphic-bsmi00lp fonts-arphic-ukai "
-    "fonts-babelstone-han fonts-baekmuk fonts-cns11643-kai fonts-cns11643-sung fonts-cwtex- "
-    "fs fonts-cwtex-heib fonts-cwtex-ming fonts-cwtex-yen fonts-dejima-mincho fonts- "
-    "dotgothic16 fonts-hanazono fonts-horai-umefont fonts-ipaexfont-gothic fonts-ipamj- "
-    "mincho fonts-kanjistrokeorders fonts-kiloji fonts-komatuna fonts-kouzan-mouhitsu "
-    "fonts-lxgw-wenkai fonts-migmix fonts-misaki fonts-mmcedar fonts-mona fonts-morisawa- "
-    "bizud-gothic fonts-morisawa-bizud-mincho fonts-mplus fonts-nanum fonts-noto-cjk fonts- "
-    "noto-cjk-extra fonts-oradano-mincho-gsrr fonts-rampart fonts-reggae fonts-ricty- "
-    "diminished fonts-sawarabi-gothic fonts-sawarabi-mincho fonts-seto fonts-smiley-sans "
-    "fonts-train fonts-unfonts-core fonts-vlgothic fonts-wqy-microhei fonts-wqy-zenhei "
-    "fonts-yozvox-yozfont-antique"
+_PACKAGES = (
+    "aoyagi-kouzan-t aoyagi-soseki arphic-bsmi00lp arphic-ukai babelstone-han baekmuk "
+    "cns11643-kai cns11643-sung cwtex-fs cwtex-heib cwtex-ming cwtex-yen dejima-mincho "
+    "dotgothic16 hanazono horai-umefont ipaexfont-gothic ipamj-mincho kanjistrokeorders kiloji "
+    "komatuna kouzan-mouhitsu lxgw-wenkai migmix misaki mmcedar mona morisawa-bizud-gothic "
+    "morisawa-bizud-mincho mplus nanum noto-cjk noto-cjk-extra oradano-mincho-gsrr rampart "
+    "reggae ricty-diminished sawarabi-gothic sawarabi-mincho seto smiley-sans train "
+    "unfonts-core vlgothic wqy-microhei wqy-zenhei yozvox-yozfont-antique"
 )
+INSTALL = " ".join(["apt-get install", *(f"fonts-{name}" for name in _PACKAGES.split())])
 """What to type on Debian or Ubuntu: the packages of the published set."""
 
 COPY, RELATED, LOOK_ALIKE = 0.15, 0.20, 0.15

@@ -7,6 +7,7 @@ import importlib
 import multiprocessing
 import os
 import pickle
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -281,6 +282,13 @@ def test_without_such_typefaces_the_error_has_the_line_to_type(fonts: Path, tmp_
         assert "3 typefaces or more" in str(said.value)
     with pytest.raises(FileNotFoundError, match="apt-get install"):  # copies alone
         drawn([fonts / "copy.ttf", fonts / "deep" / "design1.ttf"], tmp_path, at_least=2)
+
+
+def test_the_line_to_type_names_packages_and_is_that_of_the_page() -> None:
+    packages = module.INSTALL.removeprefix("apt-get install ").split()
+    assert all(re.fullmatch(r"fonts-[a-z0-9-]*[a-z0-9]", name) for name in packages)
+    page = (Path(__file__).parents[3] / "docs" / "data.md").read_text(encoding="utf-8")
+    assert module.INSTALL in " ".join(page.replace("\\\n", " ").split())
 
 
 def test_a_font_that_is_not_there_is_named(tmp_path: Path) -> None:
