@@ -137,6 +137,11 @@ def test_tensors_are_made_where_the_data_is(make: Callable[[], nn.Module]) -> No
             assert {each.device.type for each in every} == {"cpu"}
 
 
+def test_a_detector_on_the_device_finds_what_one_on_the_host_does(found: dict[str, Any]) -> None:
+    on_the_device, on_the_host = found["faces"]
+    assert on_the_device == on_the_host
+
+
 def test_the_memory_is_where_it_was_moved() -> None:
     memory = CrossBatchMemory(30, 4)
     with default_device("meta"):

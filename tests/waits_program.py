@@ -17,13 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from metricface.classifiers import ArcFace
+from metricface.data import MTCNN, orl_faces
 from metricface.embeddings import check_embeddings, set_finite_check
 from metricface.losses import BatchAllTripletLoss, TripletLoss
 from metricface.memory import CrossBatchMemory
 from metricface.miners import BatchHardMiner
 from tests.cases import CLASSIFIERS, LOSSES, MINERS, OTHER_LOSSES
 from tests.layouts import draw_rows
-from tests.pretend_device import caught_up, here, register, there, waits
+from tests.pretend_device import NAME, caught_up, here, register, there, waits
 
 X, LABELS, IDS = draw_rows(24, 4, 0).float(), torch.arange(24) % 4, torch.arange(24)
 REF, REF_LABELS, REF_IDS = draw_rows(30, 4, 1).float(), torch.arange(30) % 4, torch.arange(30) + 12
@@ -190,6 +191,15 @@ def finite_checks() -> dict[str, Any]:
     return found
 
 
+def faces() -> list[list[Any]]:
+    """What a detector finds whose networks are on the device, and one on the host."""
+    photograph = orl_faces().images[0]
+    with waits():
+        on_the_device = MTCNN(min_face=40, device=NAME)(photograph)
+    found = [*on_the_device, *MTCNN(min_face=40)(photograph)]
+    return [[face.box, face.points.tolist(), face.score] for face in found]
+
+
 def _within(call: Callable[[], Any]) -> None:
     with set_finite_check(True):
         call()
@@ -203,6 +213,7 @@ def main(path: Path) -> None:
         "memory": memory_waits(),
         "checks": finite_checks(),
         "blocks": many_blocks(),
+        "faces": faces(),
     }
     for family, name, make, layouts in cases():
         for layout in layouts:

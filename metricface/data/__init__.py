@@ -1,10 +1,11 @@
-"""Images with identities from files, arrays and face sets; splits; augmentation; degradations."""
+"""Images with identities from files, arrays, face sets; faces in them; splits; augmentation."""
 
 from metricface.data.alignment.align import Aligned, align
 from metricface.data.alignment.folders import AlignedFolder, align_folder
 from metricface.data.alignment.landmarks import read_landmarks
 from metricface.data.alignment.similarity import similarity_transform
 from metricface.data.alignment.templates import CropTemplate
+from metricface.data.detection.mtcnn import MTCNN, Detection
 from metricface.data.images.image_files import ImageFiles
 from metricface.data.images.image_set import ImageSet
 from metricface.data.images.typeface_set import TypefaceSet
@@ -20,9 +21,11 @@ from metricface.data.transforms.augment import affine_jitter, random_crop, rando
 from metricface.data.transforms.degradations import jpeg_quality, pixel_count
 
 __all__ = [
+    "MTCNN",
     "Aligned",
     "AlignedFolder",
     "CropTemplate",
+    "Detection",
     "ImageFiles",
     "ImageSet",
     "TypefaceSet",
