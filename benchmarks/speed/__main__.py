@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-WORDS = ("mining", "losses", "classifiers")
+WORDS = ("mining", "losses", "classifiers", "detection")
 
 
 def main(arguments: list[str]) -> int:

@@ -46,6 +46,15 @@ def test_losses_are_timed_forward_and_backward_beside_theirs(tmp_path: Path) -> 
     assert (table["median_ms"] > 0).all()
 
 
+def test_detection_counts_the_faces_and_times_each_call(tmp_path: Path) -> None:
+    assert main(["detection", "--every", "200", "--out", str(tmp_path)]) == 0
+    table = pd.read_csv(tmp_path / "detection.csv").set_index(["border", "degrees"])
+    assert (table[["none", "one", "more"]].sum(axis=1) == 2).all()
+    assert table.loc[[(0, 0), (70, 0), (70, 15)], "one"].tolist() == [2, 2, 2]
+    assert table.loc[(70, 0), "moved_by"] < 3
+    assert (table["median_ms"] > 0).all()
+
+
 def test_a_peer_too_large_is_named_with_the_arithmetic() -> None:
     with_peer = next(c for c in CONTENDERS if c.name == "batch-all, ten each")
     rows = measure(Batch(8, 4, 8), with_peer, seconds=0.01, allowed_bytes=40_000)
@@ -75,7 +84,7 @@ def test_heads_are_timed_on_the_device_named(tmp_path: Path) -> None:
     assert len(table) == 9
 
 
-@pytest.mark.parametrize("word", ["mining", "losses", "classifiers"])
+@pytest.mark.parametrize("word", ["mining", "losses", "classifiers", "detection"])
 def test_a_device_that_is_not_there_is_said(word: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main([word, "--device", "cuda:99"])
