@@ -18,6 +18,7 @@ ROWS = [
     {"losses", "plots"},
     {"recipes"},
     {"cli"},
+    {"__main__"},
 ]
 ROW_OF = {part: row for row, parts in enumerate(ROWS) for part in parts}
 

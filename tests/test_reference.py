@@ -12,9 +12,17 @@ import pytest
 DOCS = Path(__file__).parent.parent / "docs"
 ROOT = DOCS.parent / "metricface"
 # Commands are not imported; the others are only of use to the package itself.
-INNER = {"__init__", "__pycache__", "cli", "eager", "files", "given", "progress", "splitmix"} | {
-    "transfers"
-}
+INNER = {
+    "__init__",
+    "__main__",
+    "__pycache__",
+    "cli",
+    "eager",
+    "files",
+    "given",
+    "progress",
+    "splitmix",
+} | {"transfers"}
 PARTS = {path.stem for path in ROOT.iterdir() if path.suffix in ("", ".py")} - INNER
 
 

@@ -65,6 +65,12 @@ def read_frame(
         frame = frame[listed_columns(columns.dimensions, [str(name) for name in frame], file)]
     elif not frame.shape[1]:
         return parts
+    lists = [
+        name for name in frame if isinstance(frame[name].iloc[:1].squeeze(), np.ndarray | list)
+    ]
+    if lists:
+        parts["embeddings"] = _stacked(frame, str(lists[0]), file)
+        return parts
     numbers = _numbers(frame, file)
     if columns.dimensions is None:
         _refuse_doubtful({str(name): numbers[name].to_numpy() for name in numbers}, file)
@@ -159,18 +165,29 @@ def _column(values: Any, file: Path) -> npt.NDArray[Any]:
     return text
 
 
+def _stacked(frame: pd.DataFrame, name: str, file: Path) -> npt.NDArray[Any]:
+    """A column that holds a whole embedding in each row; it has to be the only one meant."""
+    if frame.shape[1] > 1:
+        others = [str(other) for other in frame if other != name]
+        raise ValueError(
+            f"{file}: column {name!r} holds a list in each row, and there is also {others[0]!r}: "
+            f"name the one that is the embeddings with --columns, such as --columns {name}"
+        )
+    rows = [np.asarray(row) for row in frame[name]]
+    first = rows[0]
+    for number, row in enumerate(rows):
+        if row.shape != first.shape or row.ndim != 1 or row.dtype.kind not in "fiu":
+            raise ValueError(
+                f"{file}, row {number}: column {name!r} must hold a list of {first.size} numbers, "
+                f"got {row.dtype} of shape {row.shape}"
+            )
+    return np.stack(rows).astype(np.float32)
+
+
 def _numbers(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
     """The columns as numbers, or an error that names the first that is not numeric."""
     import pandas as pd
 
-    listed = [
-        name for name in frame if isinstance(frame[name].iloc[:1].squeeze(), np.ndarray | list)
-    ]
-    if listed:
-        raise ValueError(
-            f"{file}: column {listed[0]!r} holds a list in each row: write a column for each "
-            "dimension, or an .npz with the arrays embeddings and labels"
-        )
     frame = frame.astype({name: "int8" for name in frame if frame[name].dtype.kind == "b"})
     numbers: pd.DataFrame = frame.apply(pd.to_numeric, errors="coerce")
     wrong = (numbers.isna() & ~frame.isin(["nan", "NaN"])).to_numpy()

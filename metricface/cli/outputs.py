@@ -15,20 +15,31 @@ from metricface.files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
-def check_folders(*files: Path | None) -> None:
+def check_outputs(*files: Path | None, picture: Path | None = None) -> None:
     """Raise before a long computation if its result could not be written.
 
     Args:
         *files: what is to be written; None is passed over.
+        picture: what is to be drawn, in the format of its ending.
 
     Raises:
-        ValueError: a folder does not exist (it is named).
+        ValueError: a folder does not exist (it is named), or a format that matplotlib does not
+            know.
+        ImportError: a picture is wanted and matplotlib is missing.
     """
-    for file in files:
+    for file in (*files, picture):
         if file is not None and not file.absolute().parent.is_dir():
             raise ValueError(f"{file} cannot be written: there is no folder {file.parent}")
+    if picture is None:
+        return
+    known = _figure(picture, (1, 1)).canvas.get_supported_filetypes()
+    if _format(picture) not in known:
+        raise ValueError(
+            f"{picture} cannot be drawn: its ending must be one of {', '.join(sorted(known))}"
+        )
 
 
 def say(text: str, stream: IO[str] | None = None) -> None:
@@ -68,28 +79,40 @@ def write_csv(file: Path, header: Sequence[str], rows: Iterable[Sequence[object]
     write_whole(file, fill)
 
 
-def write_picture(file: Path, draw: Callable[[Axes], object], *, size: tuple[float, float]) -> None:
-    """A picture in the format of the file's ending.
+def write_picture(
+    file: Path, draw: Callable[[Axes], object], *, size: tuple[float, float], title: str
+) -> None:
+    """A picture in the format of the file's ending, which :func:`check_outputs` knows to be one.
 
     Args:
         file: such as ``roc.png``.
         draw: draws on the Axes it is given.
         size: in inches.
+        title: stands above it, as it is.
 
     Raises:
         ImportError: matplotlib is missing.
-        ValueError: a format that matplotlib does not know.
     """
+    figure = _figure(file, size)
+    axes = figure.subplots()
+    draw(axes)
+    # Over the whole picture, so that a long one does not run out of it beside a legend.
+    figure.suptitle(title, fontsize="medium", parse_math=False)
+    write_whole(file, lambda part: figure.savefig(part, format=_format(file), dpi=130))
+
+
+def _figure(file: Path, size: tuple[float, float]) -> Figure:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError(
             f"drawing {file} needs matplotlib: pip install 'metricface[plots]'"
         ) from error
-    figure = Figure(figsize=size, layout="constrained")
-    draw(figure.subplots())
-    kind = file.suffix.removeprefix(".") or None
-    write_whole(file, lambda part: figure.savefig(part, format=kind, dpi=130))
+    return Figure(figsize=size, layout="constrained")
+
+
+def _format(file: Path) -> str:
+    return file.suffix.removeprefix(".").lower()
 
 
 def _plain(value: Any) -> Any:

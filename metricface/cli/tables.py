@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from metricface.cli.frames import Columns, read_frame
+from metricface.cli.tensors import read_tensors
 
 _READ = 1 << 16  # rows checked together
-_NAMES = ("embeddings", "labels", "names")
+_NAMES = ("embeddings", "labels", "names")  # those of .npz
 
 
 class Table(NamedTuple):
@@ -36,8 +37,9 @@ def read_table(
     """Read embeddings and labels.
 
     ``.npy`` holds one array and stays on disk; ``.npz`` holds arrays called ``embeddings``,
-    ``labels`` and ``names``; ``.csv`` and ``.parquet`` hold a column of labels, perhaps one of
-    names, and otherwise numbers only. Nothing is ever unpickled.
+    ``labels`` and ``names``; ``.pt`` holds a tensor, or a dict of such names; ``.csv`` and
+    ``.parquet`` hold a column of labels, perhaps one of names, and otherwise numbers only, or one
+    column of lists. Nothing is ever unpickled but tensors and plain values.
 
     Args:
         embeddings: a file of one of these kinds.
@@ -84,14 +86,16 @@ def _read(
 ) -> dict[str, npt.NDArray[Any]]:
     """The arrays of a file by name."""
     kind = file.suffix.lower()
-    if kind not in (".npy", ".npz", ".csv", ".parquet"):
-        raise ValueError(f"{file} must end in .npy, .npz, .csv or .parquet")
+    if kind not in (".npy", ".npz", ".pt", ".csv", ".parquet"):
+        raise ValueError(f"{file} must end in .npy, .npz, .pt, .csv or .parquet")
     if not file.is_file():
         raise ValueError(f"{file} does not exist" if not file.exists() else f"{file} is no file")
     if kind == ".npy":
         return {"labels": np.asarray(_npy(file))} if only_labels else {"embeddings": _npy(file)}
     if kind == ".npz":
         return _npz(file)
+    if kind == ".pt":
+        return read_tensors(file, alone="labels" if only_labels else "embeddings")
     return read_frame(file, columns, labels_needed=labels_needed, only_labels=only_labels)
 
 

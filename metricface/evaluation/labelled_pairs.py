@@ -90,9 +90,10 @@ class LabelledPairs:
         #: Row number, in the embeddings as given, of each sample in the order of the tiles.
         self.order = order
         self._rows = x.in_order(order)
-        self._codes = codes[order]
+        #: The number of each sample's identity, in the order of the tiles.
+        self.identities = codes[order]
         # Sorted by identity, the impostors to the right of a row begin where its identity ends.
-        first = count.cumsum(0)[self._codes]
+        first = count.cumsum(0)[self.identities]
         right = len(x) - first
         self._ordinal = right.cumsum(0) - right - first
         #: The ranks that share the impostors.
@@ -101,7 +102,7 @@ class LabelledPairs:
 
     def __len__(self) -> int:
         """Number of samples."""
-        return len(self._codes)
+        return len(self.identities)
 
     def bound(self) -> float:
         """A distance that no two samples exceed; squared, at most 4 times the largest there is.
@@ -128,7 +129,7 @@ class LabelledPairs:
     def genuine_tiles(self) -> Iterator[PairTile]:
         """Distances of all pairs of one identity, tile by tile."""
         for tile in self._tiles(touching=True):
-            same = self._codes[tile.rows, None] == self._codes[None, tile.columns]
+            same = self.identities[tile.rows, None] == self.identities[None, tile.columns]
             # Sorted by identity and, within one, by row: each pair is met once, above the diagonal.
             same = same.triu(diagonal=1 + tile.rows.start - tile.columns.start)
             yield tile._replace(mask=same.to(tile.distances.device))
@@ -140,7 +141,7 @@ class LabelledPairs:
                 yield tile
                 continue
             # Codes ascend, so a smaller code is also an earlier row: each pair once.
-            mask = self._codes[tile.rows, None] < self._codes[None, tile.columns]
+            mask = self.identities[tile.rows, None] < self.identities[None, tile.columns]
             if mask.any():
                 yield tile._replace(mask=mask.to(tile.distances.device))
 
@@ -158,7 +159,7 @@ class LabelledPairs:
 
     def _touch(self, rows: slice, columns: slice) -> bool:
         """Whether one identity stands both in the rows and in the columns, or the slices meet."""
-        return bool(self._codes[rows.stop - 1] >= self._codes[columns.start])
+        return bool(self.identities[rows.stop - 1] >= self.identities[columns.start])
 
     def _tiles(self, *, touching: bool) -> Iterator[PairTile]:
         """Tiles on and above the diagonal: all, or those with an identity on both sides."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from scipy.stats import t as student
 
@@ -13,9 +13,15 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+_UNNAMED = "training"
+
+
+History: TypeAlias = "Sequence[Mapping[str, float]]"
+"""One flat row of numbers per evaluation, as a training leaves them."""
+
 
 def convergence(
-    curves: pd.DataFrame,
+    curves: pd.DataFrame | History | Mapping[str, History],
     *,
     metric: str,
     x: Literal["step", "seconds"] = "step",
@@ -30,8 +36,9 @@ def convergence(
     told apart by colour and by dashes, and listed in the order in which they end.
 
     Args:
-        curves: a row per method, seed and step, with the columns ``method``, ``seed``, ``step``,
-            the metric, and ``seconds`` if drawn against it (the mean over seeds at each step).
+        curves: the ``history`` of a training, or several under their names; or a table with a
+            row per method, seed and step and the columns ``method``, ``seed``, ``step``, the
+            metric, and ``seconds`` if drawn against it (the mean over seeds at each step).
         metric: the column to draw; rows without a value are left out.
         x: what the horizontal axis counts.
         ax: where to draw; a new figure if None.
@@ -42,15 +49,19 @@ def convergence(
         The Axes.
 
     Raises:
-        ImportError: matplotlib is missing.
+        ImportError: matplotlib or pandas is missing.
         ValueError: a column is missing, or the metric has no value.
 
     Example:
+        >>> history = [{"step": 0, "recall_at_1": 0.2}, {"step": 50, "recall_at_1": 0.6}]
+        >>> convergence(history, metric="recall_at_1").lines[0].get_xdata().tolist()
+        [0.0, 50.0]
         >>> import pandas as pd
         >>> rows = {"method": "random", "seed": [0, 0], "step": [0, 10], "recall": [0.1, 0.4]}
         >>> convergence(pd.DataFrame(rows), metric="recall").lines[0].get_ydata().tolist()
         [0.1, 0.4]
     """
+    curves = _table(curves)
     missing = {"method", "seed", "step", x, metric} - set(curves.columns)
     if missing:
         raise ValueError(f"curves lacks the columns {sorted(missing)}, it has {list(curves)}")
@@ -69,10 +80,39 @@ def convergence(
     counted = f"mean of {seeds} seeds,\n95 % interval" if seeds > 1 else "one seed"
     ax.set(xlabel=x, ylabel=metric)
     ax.margins(x=0.01)
-    # Listed from the highest end to the lowest, so that the eye need not search.
-    legend_beside(ax, title=counted, order=sorted(range(len(ends)), key=lambda i: -ends[i]))
+    if list(curves["method"].unique()) != [_UNNAMED]:
+        # Listed from the highest end to the lowest, so that the eye need not search.
+        legend_beside(ax, title=counted, order=sorted(range(len(ends)), key=lambda i: -ends[i]))
     open_frame(ax)
     return ax
+
+
+def _table(curves: pd.DataFrame | History | Mapping[str, History]) -> pd.DataFrame:
+    """Trainings as a table of one seed each; a table as it is."""
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise ImportError(
+            "plots.convergence needs pandas: pip install 'metricface[tables]'"
+        ) from error
+    if isinstance(curves, pd.DataFrame):
+        return curves
+    named = curves if isinstance(curves, Mapping) else {_UNNAMED: curves}
+    rows = [
+        {**row, "method": name, "seed": 0}
+        for name, history in named.items()
+        for row in _rows(history)
+    ]
+    return pd.DataFrame(rows)
+
+
+def _rows(history: History) -> History:
+    if isinstance(history, Sequence) and all(isinstance(row, Mapping) for row in history):
+        return history
+    raise TypeError(
+        "curves must be a table, the history of a fit (a list of rows, fit(...).history) or a dict "
+        f"of such histories, got {type(history).__name__}"
+    )
 
 
 def _summary(curves: pd.DataFrame, metric: str, x: str) -> pd.DataFrame:

@@ -34,4 +34,5 @@ def by_name(
             raise TypeError(
                 f"{name} must be {wanted} of metricface.evaluation, got {type(each).__name__}"
             )
-    return named
+    # matplotlib leaves what begins with an underscore out of a legend
+    return {f" {name}" if name.startswith("_") else name: each for name, each in named.items()}

@@ -82,7 +82,7 @@ def legend_beside(ax: Axes, *, title: str, order: Sequence[int] | None = None) -
     """
     handles, names = ax.get_legend_handles_labels()
     order = range(len(names)) if order is None else order
-    ax.legend(
+    legend = ax.legend(
         [handles[i] for i in order],
         [names[i] for i in order],
         title=title,
@@ -94,6 +94,8 @@ def legend_beside(ax: Axes, *, title: str, order: Sequence[int] | None = None) -
         title_fontsize="small",
         handlelength=3.2,
     )
+    for text in legend.get_texts():
+        text.set_parse_math(False)  # a name may hold two dollars
 
 
 def open_frame(ax: Axes) -> None:

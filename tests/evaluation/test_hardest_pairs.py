@@ -35,6 +35,41 @@ def test_they_are_the_ends_of_the_sorted_list(sample: LabelledSet, count: int, b
             assert oracle.squared_distance(a, b, normalize=False) == distance
 
 
+@settings(deadline=None, max_examples=40)
+@given(labelled_sets(), st.integers(1, 6), st.integers(1, 3), st.sampled_from([2, 5, 64]))
+def test_the_same_identities_come_no_more_often_than_allowed(
+    sample: LabelledSet, count: int, per_pair: int, block: int
+) -> None:
+    x, labels = sample
+    found = hardest_pairs(x, labels, count=count, per_pair=per_pair, distance=EXACT, block=block)
+    everything = hardest_pairs(x, labels, count=10_000, distance=EXACT, block=block)
+    for kind in ("impostor", "genuine"):
+        pairs = getattr(everything, "impostors" if kind == "impostor" else "genuine")
+        seen: dict[frozenset[int | str], list[float]] = {}
+        for pair, distance in zip(
+            pairs.tolist(), getattr(everything, f"{kind}_distances").tolist(), strict=True
+        ):
+            seen.setdefault(frozenset(labels[i] for i in pair), []).append(distance)
+        left = [distance for each in seen.values() for distance in each[:per_pair]]
+        expected = sorted(left, reverse=kind == "genuine")[:count]
+        assert getattr(found, f"{kind}_distances").tolist() == expected
+
+
+def test_two_look_alikes_do_not_fill_the_list() -> None:
+    """Two identities in one place, with 400 pairs at distance 0, and a third one near them."""
+    labels = np.arange(60) // 20
+    x = np.array([[0.0], [0.0], [1.0]])[labels]
+    crowded = hardest_pairs(x, labels, count=3, distance=EXACT)
+    assert crowded.impostor_distances.tolist() == [0, 0, 0]
+    found = hardest_pairs(x, labels, count=3, per_pair=1, distance=EXACT, block=16)
+    whose = labels[found.impostors]
+    assert found.impostor_distances.tolist() == [0, 1, 1]
+    assert {tuple(pair) for pair in whose.tolist()} == {(0, 1), (0, 2), (1, 2)}
+    assert sorted(labels[found.genuine[:, 0]].tolist()) == [0, 1, 2]
+    with pytest.raises(ValueError, match="per_pair must be at least 1, got 0"):
+        hardest_pairs(x, labels, per_pair=0)
+
+
 def test_a_swapped_label_is_found() -> None:
     generator = np.random.default_rng(0)
     labels = np.arange(60) // 6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from itertools import pairwise
 from typing import Literal
 
@@ -128,3 +129,33 @@ def test_missing_columns_and_empty_metrics_are_said() -> None:
         convergence(_curves(), metric="eer")
     with pytest.raises(ValueError, match="'recall' holds no value"):
         convergence(_curves().assign(recall=np.nan), metric="recall")
+
+
+HISTORY = [
+    {"step": 0, "seconds": 0.0, "recall_at_1": 0.2},
+    {"step": 50, "seconds": 3.0, "recall_at_1": 0.6, "loss": 0.4},
+    {"step": 100, "seconds": 6.0, "recall_at_1": 0.7, "loss": 0.1},
+]
+
+
+def test_the_history_of_a_fit_is_a_line_without_a_legend() -> None:
+    ax = convergence(HISTORY, metric="recall_at_1", x="seconds")
+    assert np.asarray(ax.lines[0].get_xydata()).tolist() == [[0, 0.2], [3, 0.6], [6, 0.7]]
+    assert ax.get_legend() is None
+    loss = convergence(HISTORY, metric="loss")
+    assert np.asarray(loss.lines[0].get_xydata()).tolist() == [[50, 0.4], [100, 0.1]]
+
+
+def test_histories_under_their_names_are_told_apart() -> None:
+    ax = convergence({"mine": HISTORY, "yours": HISTORY[:2]}, metric="recall_at_1")
+    assert [_line(ax, name)[0] for name in ("mine", "yours")] == [[0, 50, 100], [0, 50]]
+    legend = ax.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["mine", "yours"]
+
+
+def test_what_is_no_history_is_said() -> None:
+    with pytest.raises(ValueError, match="lacks the columns"):
+        convergence([], metric="loss")
+    with pytest.raises(TypeError, match=r"the history of a fit .* got Namespace"):
+        convergence(argparse.Namespace(history=HISTORY), metric="loss")  # type: ignore[arg-type]
