@@ -95,18 +95,18 @@ def hardest_pairs(
 class _Limit(NamedTuple):
     """How many pairs are wanted, in all and of the same two identities."""
 
-    count: int
+    pairs: int
     per_pair: int | None
     identities: Tensor
 
     def kept(self, places: Tensor) -> Tensor:
         """Which of some pairs ``[n, 2]``, the hardest first, stay: their numbers, ascending."""
         if self.per_pair is None:
-            return torch.arange(min(self.count, len(places)))
+            return torch.arange(min(self.pairs, len(places)))
         seen: Counter[tuple[int, int]] = Counter()
         chosen: list[int] = []
         for number, whose in enumerate(map(tuple, self.identities[places].tolist())):
-            if len(chosen) == self.count:
+            if len(chosen) == self.pairs:
                 break
             seen[whose] += 1
             if seen[whose] <= self.per_pair:
@@ -130,7 +130,7 @@ def _extreme(tiles: Iterable[PairTile], limit: _Limit, sign: int) -> tuple[Tenso
         keyed = tile.distances * sign
         if tile.mask is not None:
             keyed = keyed.where(tile.mask, torch.inf)
-        bound = values[-1].item() if len(values) == limit.count else torch.inf
+        bound = values[-1].item() if len(values) == limit.pairs else torch.inf
         if bound < torch.inf and not bool(keyed.min() < bound):
             continue
         here, least = _least(keyed, tile, limit, bound)
@@ -147,7 +147,7 @@ def _least(keyed: Tensor, tile: PairTile, limit: _Limit, bound: float) -> tuple[
     What one tile leaves out for the limit of a pair of identities, all tiles together would: it
     has as many nearer ones. So tile by tile gives the pairs that all at once would give.
     """
-    wide, wanted = keyed.shape[1], limit.count
+    wide, wanted = keyed.shape[1], limit.pairs
     while True:
         least, flat = keyed.flatten().topk(min(wanted, keyed.numel()), largest=False)
         least, flat = least.double().cpu(), flat.cpu()
@@ -157,7 +157,7 @@ def _least(keyed: Tensor, tile: PairTile, limit: _Limit, bound: float) -> tuple[
             [flat // wide + tile.rows.start, flat % wide + tile.columns.start], dim=1
         )
         kept = limit.kept(here)
-        enough = len(kept) == limit.count or not below.all() or wanted >= keyed.numel()
+        enough = len(kept) == limit.pairs or not below.all() or wanted >= keyed.numel()
         if limit.per_pair is None or enough:
             return here[kept], least[kept]
         wanted *= 4  # most were of the same identities
