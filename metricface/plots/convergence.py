@@ -103,7 +103,8 @@ def _table(curves: pd.DataFrame | History | Mapping[str, History]) -> pd.DataFra
         for name, history in named.items()
         for row in _rows(history)
     ]
-    return pd.DataFrame(rows)
+    table: pd.DataFrame = pd.DataFrame(rows)
+    return table
 
 
 def _rows(history: History) -> History:
