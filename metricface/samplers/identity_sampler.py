@@ -10,11 +10,11 @@ from typing import Any, TypeAlias
 from torch.utils.data import Sampler
 
 from metricface.given import as_count
-from metricface.samplers.identity_index import IdentityIndex, Short
+from metricface.samplers.batches_wanted import check_batches_wanted
+from metricface.samplers.identity_index import IdentityIndex, LabelSource, Short
 from metricface.samplers.image_decks import ImageDecks
 from metricface.samplers.keyed_random import Ints
 from metricface.samplers.sharing import accelerate_loader, check_shared_once, process_of
-from metricface.types import Labels
 
 Plan: TypeAlias = Callable[[int, int], Ints]
 """Batches ``start … stop`` of an epoch, as dataset indices ``[stop - start, p * k]``."""
@@ -43,7 +43,7 @@ class IdentitySampler(Sampler[list[int]], ABC):
 
     def __init__(
         self,
-        labels: Labels,
+        labels: LabelSource,
         p: int,
         k: int,
         *,
@@ -112,9 +112,11 @@ class IdentitySampler(Sampler[list[int]], ABC):
         """The batches of the next epoch, or what is left of it after a resume.
 
         Raises:
-            ValueError: Accelerate would share the batches out a second time, or the sampler was
-                made before the processes met and nobody would.
+            ValueError: a DataLoader was given it as ``sampler=``; Accelerate would share the
+                batches out a second time, or the sampler was made before the processes met and
+                nobody would.
         """
+        check_batches_wanted(self)
         check_shared_once(self, told=self._told)
         if self._pass is not None:
             self._start = (self._pass.epoch + 1, 0)
