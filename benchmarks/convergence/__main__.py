@@ -143,6 +143,13 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--device", help="default: cpu")
     add(
+        "--broken",
+        choices=["error", "skip"],
+        default="error",
+        help="of a DIR: files that are no images, and folders without any, end the run or are "
+        "left out, which a warning tells; default: error",
+    )
+    add(
         "--jobs",
         type=_count,
         metavar="N",
@@ -168,6 +175,7 @@ def chosen_settings(options: argparse.Namespace) -> Settings:
         "quality": options.jpeg_quality,
         "pixels": options.pixels,
         "device": options.device,
+        "broken": "skip" if options.broken == "skip" else None,
     }
     given = {name: value for name, value in said.items() if value is not None}
     return replace(defaults(options.data), **given)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -89,13 +89,15 @@ class Fold(NamedTuple):
     evaluate: Callable[[Tensor, Tensor], dict[str, float]] = unseen_identities
 
 
-def load(data: str) -> ImageSet:
+def load(data: str, *, broken: Literal["skip"] | None = None) -> ImageSet:
     """The images of a data set by name, or of a folder with one folder for each identity.
 
     Args:
         data: ``"glyphs"`` (28×28), ``"han"`` (32×32), ``"orl"`` (area-averaged to a quarter,
             28×23), ``"olivetti"`` (28×28), ``"lfw"`` (people with four images or more, 56×42), or
             a path (all resampled to 32×32).
+        broken: ``"skip"`` leaves out files of a folder that are no images, and folders without
+            any, with a warning that says which; None raises.
 
     Raises:
         ValueError: neither a name nor a folder; images that cannot be read.
@@ -105,7 +107,8 @@ def load(data: str) -> ImageSet:
         return SETS[data]()
     if not Path(data).is_dir():
         raise ValueError(f"data must be {', '.join(SETS)} or a folder, got {data!r}")
-    return image_folder(data, size=FOLDER_SIZE).load(progress=True)
+    how: Literal["error", "skip"] = broken or "error"
+    return image_folder(data, size=FOLDER_SIZE, empty=how).load(broken=how, progress=True)
 
 
 def make_folds(images: ImageSet, settings: Settings) -> list[Fold]:

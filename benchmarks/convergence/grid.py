@@ -58,7 +58,7 @@ def run_grid(
         ValueError: the folder holds a run with other settings.
         BlockingIOError: another run uses the folder.
     """
-    folds = make_folds(load(settings.data), settings)
+    folds = make_folds(load(settings.data, broken=settings.broken), settings)
     folder = RunFolder(out)
     with folder.alone():
         folder.claim(settings, methods, chosen=chosen, goal=goal, command=command)

@@ -37,6 +37,7 @@ class Settings:
         padding: what the jitter draws in from outside: black, or the border's pixel.
         jitter_held: jitter the held-out images too, once and the same for every method.
         device: where the network and the images live.
+        broken: ``"skip"`` leaves out files of a folder that are no images; None ends the run.
 
     Example:
         >>> Settings("glyphs", steps=600).p
@@ -60,6 +61,7 @@ class Settings:
     padding: Padding = "zeros"
     jitter_held: bool = True
     device: str = "cpu"
+    broken: Literal["skip"] | None = None
 
     def __post_init__(self) -> None:
         """Counts must be counts."""

@@ -55,7 +55,7 @@ def tune(
     """
     settings = replace(settings, held="validation", steps=steps or settings.steps)
     settings = replace(settings, eval_every=settings.steps)
-    folds = make_folds(load(settings.data), settings)
+    folds = make_folds(load(settings.data, broken=settings.broken), settings)
     folder = RunFolder(out / "tuning")
     trials = [
         Task(method, values, Cell(f"{method.name}@{number}", seed=0, fold=fold))

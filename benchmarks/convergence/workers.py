@@ -68,7 +68,7 @@ def _begin(settings: Settings, parent: int) -> None:
     """A worker's start: one thread, its own copy of the data, and no life without its parent."""
     torch.set_num_threads(1)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    _folds[:] = make_folds(load(settings.data), settings)
+    _folds[:] = make_folds(load(settings.data, broken=settings.broken), settings)
 
 
 def _end_with(parent: int) -> None:

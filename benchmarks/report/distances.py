@@ -125,7 +125,7 @@ def hardest_pairs(run: Run, methods: Sequence[str]) -> list[Pairs]:
     if unknown:
         raise ValueError(f"the run has the settings {unknown}, unknown to this version")
     settings = replace(Settings(**run.settings), device="cpu")  # pictures need no accelerator
-    images = load(settings.data)
+    images = load(settings.data, broken=settings.broken)
     folds = make_folds(images, settings)
     sheets = []
     for place, method in enumerate(methods, start=1):

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks.convergence.__main__ import main
+from benchmarks.convergence.__main__ import chosen_settings, main, parser
 from benchmarks.convergence.folds import BothAxes, load, make_folds
 from benchmarks.convergence.settings import defaults, headline
 from metricface.data import TypefaceSet
@@ -94,3 +94,20 @@ def test_where_fonts_lack_the_command_says_what_to_install(
     monkeypatch.setattr("sys.argv", arguments)
     with pytest.raises(SystemExit, match=r"(?s)characters that 10 typefaces.*\napt-get install "):
         main()
+
+
+def test_a_folder_with_broken_files_is_refused_or_skips_them(tmp_path: Path) -> None:
+    for name in ("ann", "ben", "cem"):
+        (tmp_path / name).mkdir()
+        for number in range(2):
+            if name != "cem":
+                pixels = np.full((40, 30), number, np.uint8)
+                Image.fromarray(pixels).save(tmp_path / name / f"{number}.png")
+    (tmp_path / "ann" / "2.png").write_bytes(b"no image")
+    with pytest.raises(ValueError, match="1 of 3 folders"):
+        load(str(tmp_path))
+    with pytest.warns(UserWarning, match="left out"):
+        assert len(load(str(tmp_path), broken="skip")) == 4
+    said = ["--data", str(tmp_path), "--out", "run"]
+    assert chosen_settings(parser().parse_args([*said, "--broken", "skip"])).broken == "skip"
+    assert chosen_settings(parser().parse_args(said)).broken is None

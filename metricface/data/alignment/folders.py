@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from metricface.data.alignment.align import Detector, Face, align, as_pixels, chosen
 from metricface.data.alignment.templates import Template, as_template
 from metricface.data.layouts.class_folders import images_below
+from metricface.data.layouts.notes import warn_of_notes
 from metricface.files import clear_leftovers, used_alone, write_whole
 from metricface.given import as_count
 from metricface.progress import with_progress
@@ -110,7 +111,9 @@ def align_folder(
     if target.resolve().is_relative_to(root.resolve()):
         raise ValueError(f"the crops must not lie among the photographs: {target} is in {root}")
     workers = as_count("workers", workers, 0)
-    paths = [path.relative_to(root).as_posix() for path in images_below(root)]
+    images, notes = images_below(root)
+    warn_of_notes(notes, root)
+    paths = [path.relative_to(root).as_posix() for path in images]
     if not paths:
         raise ValueError(f"there is no image in {root}")
     work = _Work(root, target, detector, landmarks, as_template(template), face, antialias)

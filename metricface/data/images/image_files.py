@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,9 @@ from metricface.data.images.selection import Indices, selected
 from metricface.data.pixels.decoding import read_image, require_pillow
 from metricface.data.pixels.many_files import Broken, readable
 from metricface.data.pixels.resampling import check_size
+
+Transform: TypeAlias = Callable[[Tensor], Tensor]
+"""Changes one image, ``[1 or 3, H, W]``."""
 
 
 class ImageFiles(Dataset[tuple[Tensor, int]]):
@@ -33,9 +37,12 @@ class ImageFiles(Dataset[tuple[Tensor, int]]):
         size: height and width to stretch the images to; ``None`` leaves them as they are, and
             those of a batch must then be of one size.
         colour: red, green, blue rather than grey.
+        transform: changes each image, float32 ``[1 or 3, H, W]`` in 0 … 1, when it is asked for,
+            as those of ``torchvision.transforms.v2`` do; in the worker processes of a loader, so
+            it has to be a function that can be pickled where these are spawned.
 
     Raises:
-        TypeError: labels are not int64, or names are not strings.
+        TypeError: labels are not int64, or names are not strings; a transform that is no function.
         ValueError: not as many labels as paths, a label without a name, or a size below 1.
         ImportError: Pillow is not installed.
 
@@ -56,12 +63,16 @@ class ImageFiles(Dataset[tuple[Tensor, int]]):
         *,
         size: tuple[int, int] | None = None,
         colour: bool = False,
+        transform: Transform | None = None,
     ) -> None:
         require_pillow()
         check_size(size)
         check_labels(labels, names, len(paths))
         self.paths = paths if isinstance(paths, PathArray) else PathArray(paths)
         self.labels, self.names, self.size, self.colour = labels, names, size, colour
+        if transform is not None and not callable(transform):
+            raise TypeError(f"transform must be a function of an image, got {transform!r}")
+        self.transform = transform
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -77,10 +88,13 @@ class ImageFiles(Dataset[tuple[Tensor, int]]):
             return []
         paths = self.paths.take(chosen)
         pixels = [read_image(path, size=self.size, colour=self.colour) for path in paths]
+        labels = self.labels[chosen].tolist()
+        if self.transform is not None:
+            images = (scaled(image[None])[0] for image in pixels)
+            return list(zip(map(self.transform, images), labels, strict=True))
         for image, path in zip(pixels, paths, strict=True):
             _check_same_size(image, path, pixels[0], paths[0])
-        images = scaled(np.stack(pixels)).unbind()
-        return list(zip(images, self.labels[chosen].tolist(), strict=True))
+        return list(zip(scaled(np.stack(pixels)).unbind(), labels, strict=True))
 
     def __repr__(self) -> str:
         kind = "colour image" if self.colour else "image"
@@ -111,6 +125,7 @@ class ImageFiles(Dataset[tuple[Tensor, int]]):
             self.names,
             size=self.size,
             colour=self.colour,
+            transform=self.transform,
         )
 
     def load(
@@ -141,6 +156,11 @@ class ImageFiles(Dataset[tuple[Tensor, int]]):
             array([[[7, 9]]], dtype=uint8)
         """
         images = np.empty((0, 0, 0), np.uint8)
+        if self.transform is not None:
+            raise ValueError(
+                "load() keeps pixels as they are decoded, without transform=, which changes images "
+                "when they are asked for: leave one of the two out"
+            )
         kept: list[int] = []
         for i, image in self._readable(broken=broken, workers=workers, progress=progress):
             if kept:

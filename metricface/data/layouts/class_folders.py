@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import warnings
 from pathlib import Path
+from typing import Literal, TypeAlias, get_args
 
 from metricface.data.images.identity_labels import named_identities, warn_without_pairs
-from metricface.data.images.image_files import ImageFiles
-from metricface.data.pixels.many_files import Broken
+from metricface.data.images.image_files import ImageFiles, Transform
+from metricface.data.layouts.notes import is_note, warn_of_notes
+
+Empty: TypeAlias = Literal["error", "skip"]
+"""What to do with folders that hold no image."""
 
 _SUFFIXES = frozenset(
     (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
@@ -21,21 +25,24 @@ def image_folder(
     *,
     size: tuple[int, int] | None = None,
     colour: bool = False,
-    broken: Broken = "error",
+    transform: Transform | None = None,
+    empty: Empty = "error",
 ) -> ImageFiles:
     """The images of a folder with one folder for each identity: ``path/anna/1.jpg``.
 
     Identities are the folders directly in ``path``, in the order of their names. The images of an
     identity are all files at any depth of its folder that end in .bmp, .gif, .jpeg, .jpg, .pgm,
     .png, .ppm, .tif, .tiff or .webp, in capitals or not, in the order of their paths. Names that
-    begin with a dot are passed over; links are followed.
+    begin with a dot are passed over, and those that macOS leaves, ``._1.jpg``, are counted; links
+    are followed.
 
     Args:
         path: the folder.
         size: height and width to stretch the images to; ``None`` leaves them as they are, and
             those of a batch must then be of one size.
         colour: red, green, blue rather than grey.
-        broken: what to do with folders without images: ``"error"`` raises, ``"skip"`` leaves them
+        transform: changes each image, float32 ``[1 or 3, H, W]``, when it is asked for.
+        empty: what to do with folders without images: ``"error"`` raises, ``"skip"`` leaves them
             out, with a warning that names them. No file is opened here; for broken ones see
             :meth:`ImageFiles.load`.
 
@@ -49,7 +56,8 @@ def image_folder(
         ImportError: Pillow is not installed.
 
     Warns:
-        UserWarning: no identity has a second image; folders were left out.
+        UserWarning: no identity has a second image; folders were left out; files of macOS were
+            passed over.
 
     Example:
         >>> import tempfile
@@ -63,12 +71,14 @@ def image_folder(
     """
     root = Path(path).expanduser()
     folders = _class_folders(root)
-    files = {folder.name: images_below(folder) for folder in folders}
-    _check_empty([name for name, inside in files.items() if not inside], len(files), root, broken)
+    found = {folder.name: images_below(folder) for folder in folders}
+    warn_of_notes(sum(notes for _, notes in found.values()), root)
+    files = {name: inside for name, (inside, _) in found.items()}
+    _check_empty([name for name, inside in files.items() if not inside], len(files), root, empty)
     labels, names = named_identities([name for name, inside in files.items() for _ in inside])
     warn_without_pairs(labels, root)
     paths = [file for inside in files.values() for file in inside]
-    return ImageFiles(paths, labels, names, size=size, colour=colour)
+    return ImageFiles(paths, labels, names, size=size, colour=colour, transform=transform)
 
 
 def _class_folders(root: Path) -> list[Path]:
@@ -85,30 +95,38 @@ def _class_folders(root: Path) -> list[Path]:
     return folders
 
 
-def _check_empty(empty: list[str], count: int, root: Path, broken: Broken) -> None:
-    if broken not in ("error", "skip"):
-        raise ValueError(f"broken must be 'error' or 'skip', got {broken!r}")
-    if not empty:
+def _check_empty(names: list[str], count: int, root: Path, empty: Empty) -> None:
+    if empty not in get_args(Empty):
+        raise ValueError(f"empty must be 'error' or 'skip', got {empty!r}")
+    if not names:
         return
-    more = f" and {len(empty) - _NAMED} more" if len(empty) > _NAMED else ""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     sentence = (
-        f"{len(empty)} of {count} folders of {root} hold no image: "
-        f"{', '.join(map(repr, empty[:_NAMED]))}{more}; images end in "
+        f"{len(names)} of {count} folders of {root} hold no image: "
+        f"{', '.join(map(repr, names[:_NAMED]))}{more}; images end in "
         f"{', '.join(sorted(_SUFFIXES))}"
     )
-    if broken == "error" or len(empty) == count:
-        raise ValueError(f"{sentence}; broken='skip' leaves such folders out")
+    if empty == "error" or len(names) == count:
+        raise ValueError(f"{sentence}; empty='skip' leaves such folders out")
     warnings.warn(f"left out: {sentence}", stacklevel=3)
 
 
-def images_below(folder: Path) -> list[Path]:
-    """The images at any depth of a folder, in the order of their paths."""
-    found = []
+def images_below(folder: Path) -> tuple[list[Path], int]:
+    """The images at any depth of a folder, in the order of their paths, and how many notes.
+
+    What macOS keeps beside an image ends as the image does, and is none.
+    """
+    found, notes = [], 0
     for parent, folders, files in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [Path(parent, name) for name in files if _is_image(name)]
-    return sorted(found)
+        notes += sum(is_note(name) and _ends_as_image(name) for name in files)
+    return sorted(found), notes
 
 
 def _is_image(name: str) -> bool:
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in _SUFFIXES
+    return not name.startswith(".") and _ends_as_image(name)
+
+
+def _ends_as_image(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in _SUFFIXES

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from metricface.data.images.identity_labels import named_identities, warn_without_pairs
-from metricface.data.images.image_files import ImageFiles
+from metricface.data.images.image_files import ImageFiles, Transform
+from metricface.data.layouts.notes import is_note, warn_of_notes
 
 _NAMED = 3
 
@@ -26,19 +27,28 @@ def image_list(
     root: str | os.PathLike[str] | None = None,
     size: tuple[int, int] | None = None,
     colour: bool = False,
+    path_column: str = "path",
+    label_column: str = "label",
+    delimiter: str = ",",
+    transform: Transform | None = None,
 ) -> ImageFiles:
     r"""The images that a CSV file lists, one per line, with the identity of each.
 
     Its first line names the columns, ``path`` and ``label`` among them; others are ignored.
+    Files that macOS leaves beside images, ``._1.jpg``, are passed over and counted.
     Labels are strings: ``007`` and ``7`` are two identities. Identities are numbered in the sorted
     order of their labels, and images come in the order of the lines.
 
     Args:
-        file: comma-separated UTF-8 text.
+        file: UTF-8 text.
         root: folder the paths start from; ``None`` takes the one of the file.
         size: height and width to stretch the images to; ``None`` leaves them as they are, and
             those of a batch must then be of one size.
         colour: red, green, blue rather than grey.
+        path_column: what the first line calls the paths.
+        label_column: what it calls the identities.
+        delimiter: what stands between the columns, one character: ``"\t"`` in .tsv files.
+        transform: changes each image, float32 ``[1 or 3, H, W]``, when it is asked for.
 
     Returns:
         A dataset that decodes what is asked for; :meth:`ImageFiles.load` decodes everything. Its
@@ -50,7 +60,7 @@ def image_list(
         ImportError: Pillow is not installed.
 
     Warns:
-        UserWarning: no identity has a second image.
+        UserWarning: no identity has a second image; files of macOS were passed over.
 
     Example:
         >>> import tempfile
@@ -62,7 +72,9 @@ def image_list(
         ImageFiles(2 image files, 1 identities)
     """
     source = Path(file).expanduser()
-    rows = list(_rows(source))
+    listed = list(_rows(source, path_column, label_column, delimiter))
+    rows = [row for row in listed if not is_note(row.path)]
+    warn_of_notes(len(listed) - len(rows), source)
     if not rows:
         raise ValueError(f"{source} lists no image")
     folder = source.parent if root is None else Path(root).expanduser()
@@ -70,21 +82,27 @@ def image_list(
     _check_files(source, rows, paths)
     labels, names = named_identities([row.label for row in rows])
     warn_without_pairs(labels, source)
-    return ImageFiles(paths, labels, names, size=size, colour=colour)
+    return ImageFiles(paths, labels, names, size=size, colour=colour, transform=transform)
 
 
-def _rows(source: Path) -> Iterator[_Row]:
+def _rows(source: Path, path_column: str, label_column: str, delimiter: str) -> Iterator[_Row]:
+    if len(delimiter) != 1:
+        raise ValueError(f"delimiter must be one character, got {delimiter!r}")
+    if path_column == label_column:
+        raise ValueError(f"path_column and label_column are both {path_column!r}")
     # Spreadsheets begin their UTF-8 with a byte order mark.
     with source.open(encoding="utf-8-sig", newline="") as text:
-        reader = csv.reader(text)
+        reader = csv.reader(text, delimiter=delimiter)
         try:
             columns = [name.strip() for name in next(reader, [])]
-            for name in ("path", "label"):
+            for name in (path_column, label_column):
                 if columns.count(name) != 1:
                     raise ValueError(
-                        f"the first line of {source} must name one column {name!r}, got {columns}"
+                        f"the first line of {source} must name one column {name!r}, got {columns}; "
+                        "others are named with path_column= and label_column=, and what stands "
+                        "between them with delimiter="
                     )
-            path, label = columns.index("path"), columns.index("label")
+            path, label = columns.index(path_column), columns.index(label_column)
             for values in reader:
                 if values:
                     yield _row(source, reader.line_num, values, path, label)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from torch.utils.data import DataLoader
 
 from metricface.data import image_folder
 
@@ -31,10 +32,47 @@ def test_size_and_colour_are_passed_on(tmp_path: Path) -> None:
 
 
 def test_hidden_and_other_files_are_passed_over(tmp_path: Path) -> None:
-    _save(tmp_path, "a/1.png", "a/2.png", "a/._2.png", ".trash/a.png", "a/.old/3.png")
+    _save(tmp_path, "a/1.png", "a/2.png", "a/.2.png", ".trash/a.png", "a/.old/3.png")
     (tmp_path / "a" / "notes.txt").write_text("no image")
     (tmp_path / "readme.md").write_text("no image either")
     assert [path.name for path in image_folder(tmp_path).paths] == ["1.png", "2.png"]
+
+
+def test_what_macos_leaves_is_passed_over_and_counted(tmp_path: Path) -> None:
+    """Such notes end as images do, and a folder that holds them alone holds no image."""
+    _save(tmp_path, "a/1.png", "a/2.png", "a/._1.png", "a/b/._2.png", "c/._1.png", "c/.x.png")
+    (tmp_path / "a" / "._notes.txt").touch()
+    (tmp_path / "c" / ".DS_Store").touch()
+    with pytest.warns(UserWarning, match="passed over|left out") as caught:
+        people = image_folder(tmp_path, empty="skip")
+    assert [path.name for path in people.paths] == ["1.png", "2.png"]
+    said = [str(each.message) for each in caught]
+    assert said[0].startswith("passed over: 3 files of ")
+    assert "1 of 2 folders" in said[1]
+    assert {each.filename for each in caught} == {__file__}
+
+
+def test_a_note_of_macos_beside_the_folders_is_no_loose_image(tmp_path: Path) -> None:
+    _save(tmp_path, "a/1.png", "a/2.png", "._a.png")
+    assert len(image_folder(tmp_path)) == 2
+
+
+def test_a_transform_changes_each_image_when_it_is_asked_for(tmp_path: Path) -> None:
+    """So images of several sizes make one batch, which they cannot by themselves."""
+    _save(tmp_path, "a/1.png", "a/2.png")
+    Image.fromarray(np.zeros((9, 7), np.uint8)).save(tmp_path / "a" / "3.png")
+    with pytest.raises(ValueError, match="give size="):
+        image_folder(tmp_path).__getitems__([0, 2])
+    people = image_folder(tmp_path, transform=lambda image: image[:, :2, :3] + 1)
+    for set_ in (people, people.subset([2, 0, 1]).subset([1, 2, 0])):
+        images, labels = next(iter(DataLoader(set_, batch_size=3)))
+        assert images.shape == (3, 1, 2, 3)
+        assert labels.tolist() == [0, 0, 0]
+        assert images[:, 0, 0, 0].tolist() == pytest.approx([1, 1 + 1 / 255, 1])
+    with pytest.raises(ValueError, match=r"load\(\) keeps pixels .* without transform="):
+        people.load()
+    with pytest.raises(TypeError, match="transform must be a function of an image, got 'flip'"):
+        image_folder(tmp_path, transform="flip")  # type: ignore[arg-type]
 
 
 def test_links_are_followed(tmp_path: Path) -> None:
@@ -75,10 +113,10 @@ def test_folders_without_images_are_counted_and_the_first_is_named(tmp_path: Pat
     (tmp_path / "ben" / "inner").mkdir(parents=True)
     (tmp_path / "ben" / "1.txt").touch()
     words = r"2 of 3 folders of .* hold no image: 'ben', 'cem'; .*\.jpeg, \.jpg"
-    with pytest.raises(ValueError, match=words + r".*broken='skip' leaves such folders out"):
+    with pytest.raises(ValueError, match=words + r".*empty='skip' leaves such folders out"):
         image_folder(tmp_path)
     with pytest.warns(UserWarning, match="left out: " + words) as caught:
-        people = image_folder(tmp_path, broken="skip")
+        people = image_folder(tmp_path, empty="skip")
     assert caught[0].filename == __file__
     assert people.names == ("ann",)
     assert people.labels.tolist() == [0, 0]
@@ -87,9 +125,9 @@ def test_folders_without_images_are_counted_and_the_first_is_named(tmp_path: Pat
 def test_what_is_left_out_is_never_everything(tmp_path: Path) -> None:
     (tmp_path / "ann").mkdir()
     with pytest.raises(ValueError, match=r"1 of 1 folders of .* hold no image: 'ann'"):
-        image_folder(tmp_path, broken="skip")
-    with pytest.raises(ValueError, match="broken must be 'error' or 'skip', got True"):
-        image_folder(tmp_path, broken=True)  # type: ignore[arg-type]
+        image_folder(tmp_path, empty="skip")
+    with pytest.raises(ValueError, match="empty must be 'error' or 'skip', got True"):
+        image_folder(tmp_path, empty=True)  # type: ignore[arg-type]
 
 
 def test_one_image_each_is_allowed_with_a_warning(tmp_path: Path) -> None:

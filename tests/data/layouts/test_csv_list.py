@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,6 +39,29 @@ def test_what_spreadsheets_write(folder: Path, encoding: str, newline: str) -> N
     assert people.names == ("007", "7")
     assert people.labels.tolist() == [1, 0, 1]
     assert [path.name for path in people.paths] == ["c, d.png", "a.png", "b.png"]
+
+
+def test_columns_and_what_stands_between_them_are_named(folder: Path) -> None:
+    file = _list(folder, "label;file;who\n3;a.png;x\n4;b.png;x\n5;._a.png;x\n")
+    with pytest.warns(UserWarning, match=r"passed over: 1 files of .*faces\.csv") as caught:
+        people = image_list(file, path_column="file", label_column="who", delimiter=";")
+    assert caught[0].filename == __file__
+    assert people.names == ("x",)
+    assert [path.name for path in people.paths] == ["a.png", "b.png"]
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({}, r"must name one column 'path', got \['label;file;who'\]; .* with delimiter="),
+        ({"delimiter": ";"}, "'path', got .* are named with path_column= and label_column="),
+        ({"delimiter": ", "}, "delimiter must be one character, got ', '"),
+        ({"path_column": "label"}, "path_column and label_column are both 'label'"),
+    ]
+    for given, words in cases:
+        with pytest.raises(ValueError, match=words):
+            image_list(file, **given)
+
+
+def test_a_transform_is_passed_on(folder: Path) -> None:
+    file = _list(folder, "path,label\na.png,x\nb.png,x\n")
+    assert image_list(file, transform=lambda image: image[:, :1])[1][0].shape == (1, 1, 3)
 
 
 def test_another_root_and_absolute_paths(
