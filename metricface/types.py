@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.utils.data import Subset
 
 Labels: TypeAlias = "Tensor | npt.NDArray[Any] | Sequence[int] | Sequence[str]"
 """One identity per sample: integers or strings, as a tensor, array, list or pandas Series."""
@@ -129,6 +130,28 @@ def ragged(count: Tensor, total: int | None = None) -> tuple[Tensor, Tensor]:
     row = torch.repeat_interleave(count, output_size=total)
     start = torch.cumsum(count, 0) - count
     return row, torch.arange(len(row), device=count.device) - start[row]
+
+
+def labels_of(data: object) -> Labels | None:
+    """What a dataset says its labels are: ``.labels``, or ``.targets`` as torchvision calls them.
+
+    Of a ``torch.utils.data.Subset`` those of its items.
+
+    Returns:
+        One label per item, or None where the dataset does not say.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> labels_of(SimpleNamespace(targets=[3, 3, 5]))
+        [3, 3, 5]
+    """
+    for name in ("labels", "targets"):
+        if getattr(data, name, None) is not None:
+            found: Labels = getattr(data, name)
+            return found
+    if isinstance(data, Subset) and (whole := labels_of(data.dataset)) is not None:
+        return label_array(whole)[np.asarray(data.indices, dtype=np.int64)]
+    return None
 
 
 def label_array(labels: Labels, name: str = "labels") -> npt.NDArray[Any]:

@@ -13,20 +13,23 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from metricface.distributed import world_size
-from metricface.types import Labels, numbered
+from metricface.types import labels_of, numbered
 
 Augment: TypeAlias = Callable[[Tensor, torch.Generator], Tensor]
 """Changes a batch of inputs at random, with all its randomness from the generator."""
 
 
+InputsOf: TypeAlias = Callable[[Any], Tensor]
+"""Takes the inputs ``[B, …]`` from a collated batch of whole items, such as one of dicts."""
+
+
 @runtime_checkable
 class Labelled(Protocol):
-    """A map-style dataset that knows its labels: item ``i`` is an input, or begins with one."""
+    """A map-style dataset that knows its labels: item ``i`` is an input, or begins with one.
 
-    @property
-    def labels(self) -> Labels:
-        """One identity per item ``[N]``, integers or strings."""
-        ...
+    One identity per item, integers or strings, in ``.labels`` or, as torchvision calls them,
+    ``.targets``; a ``torch.utils.data.Subset`` of such a dataset knows them too.
+    """
 
     def __len__(self) -> int: ...
 
@@ -69,6 +72,8 @@ class Batches:
         workers: processes that fetch; 0 fetches here.
         seed: of the augmentation.
         device: where batches go.
+        inputs_of: takes the inputs from a collated batch of items; None: each item is an input or
+            begins with one.
         before_epoch: called with the sampler's epoch before its first batch is drawn; needs a
             sampler whose state has ``epoch`` and ``batch``.
 
@@ -86,6 +91,7 @@ class Batches:
         workers: int,
         seed: int,
         device: torch.device,
+        inputs_of: InputsOf | None = None,
         before_epoch: Callable[[int], None] | None = None,
     ) -> None:
         self.labels = torch.from_numpy(identity_numbers(data)).to(device)
@@ -95,8 +101,8 @@ class Batches:
                 "be resumed; take one of metricface.samplers"
             )
         self.sampler = sampler
-        self._loader: Iterable[tuple[Tensor, Tensor]] = DataLoader(
-            WithIndex(data),
+        self._loader: Iterable[tuple[Any, Tensor]] = DataLoader(
+            WithIndex(data, whole=inputs_of is not None),
             batch_sampler=sampler,
             num_workers=workers,
             persistent_workers=workers > 0,
@@ -105,9 +111,10 @@ class Batches:
             generator=torch.Generator().manual_seed(seed),  # else it draws from the global one
         )
         self._augment, self._device, self._workers = augment, device, workers
+        self._inputs_of = inputs_of
         self._generator = torch.Generator().manual_seed(seed)
         self._before_epoch = before_epoch
-        self._pass: Iterator[tuple[Tensor, Tensor]] | None = None
+        self._pass: Iterator[tuple[Any, Tensor]] | None = None
         self._done = 0
 
     def draw(self) -> Batch:
@@ -120,7 +127,7 @@ class Batches:
         else:
             raise ValueError(f"{type(self.sampler).__name__} yields no batch to train on")
         self._done += 1
-        inputs, ids = (part.to(self._device, non_blocking=True) for part in fetched)
+        inputs, ids = taken(fetched, self._inputs_of, self._device)
         if self._augment is not None:
             inputs = self._augment(inputs, self._generator)
         return Batch(inputs, self.labels[ids], ids)
@@ -150,16 +157,21 @@ class Batches:
         self._pass, self._done = iter(self._loader), 0
 
 
-class WithIndex(Dataset[list[tuple[Tensor, int]]]):
-    """The inputs of a dataset with their index, fetched a batch at a time where it can."""
+class WithIndex(Dataset[list[tuple[Any, int]]]):
+    """The inputs of a dataset with their index, fetched a batch at a time where it can.
 
-    def __init__(self, data: Labelled) -> None:
-        self.data = data
+    Args:
+        data: the dataset.
+        whole: take whole items rather than the inputs they begin with.
+    """
+
+    def __init__(self, data: Labelled, *, whole: bool = False) -> None:
+        self.data, self._whole = data, whole
 
     def __len__(self) -> int:
         return len(self.data)
 
-    def __getitems__(self, indices: Sequence[int]) -> list[tuple[Tensor, int]]:
+    def __getitems__(self, indices: Sequence[int]) -> list[tuple[Any, int]]:
         """The items of a batch: what a DataLoader asks for if it can.
 
         Raises:
@@ -172,10 +184,9 @@ class WithIndex(Dataset[list[tuple[Tensor, int]]]):
             )
         many = getattr(self.data, "__getitems__", None)
         items = many(indices) if many else [self.data[index] for index in indices]
-        return [
-            (item[0] if isinstance(item, (tuple, list)) else item, index)
-            for item, index in zip(items, indices, strict=True)
-        ]
+        if not self._whole:
+            items = [item[0] if isinstance(item, (tuple, list)) else item for item in items]
+        return list(zip(items, indices, strict=True))
 
 
 def rest_before_fork(workers: int) -> None:
@@ -191,10 +202,30 @@ def rest_before_fork(workers: int) -> None:
         time.sleep(0.05)
 
 
-def collated(items: list[tuple[Tensor, int]]) -> tuple[Tensor, Tensor]:
-    """Inputs ``[B, …]`` and indices ``[B]``."""
+def collated(items: list[tuple[Any, int]]) -> tuple[Any, Tensor]:
+    """Inputs ``[B, …]``, or whole items as torch collates them, and indices ``[B]``."""
     inputs, ids = default_collate(items)
     return inputs, ids
+
+
+def taken(
+    fetched: tuple[Any, Tensor], inputs_of: InputsOf | None, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Inputs and indices of a fetched batch, on the device.
+
+    Raises:
+        TypeError: no tensor, as where items are dicts.
+    """
+    batch, ids = fetched
+    inputs = batch if inputs_of is None else inputs_of(batch)
+    if not isinstance(inputs, Tensor):
+        keys = f" with {', '.join(map(repr, inputs))}" if isinstance(inputs, dict) else ""
+        what = "the items of the data collate to" if inputs_of is None else "batch= gave"
+        raise TypeError(
+            f"{what} a {type(inputs).__name__}{keys}, but the model takes one tensor: batch= takes "
+            "it from a batch of items, such as batch=operator.itemgetter('image')"
+        )
+    return inputs.to(device, non_blocking=True), ids.to(device, non_blocking=True)
 
 
 def identity_numbers(data: Labelled) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -204,6 +235,9 @@ def identity_numbers(data: Labelled) -> np.ndarray[tuple[int], np.dtype[np.int64
         TypeError: a dataset without labels.
         ValueError: another number of labels than of items.
     """
-    if not isinstance(data, Labelled):
-        raise TypeError(f"the data must have .labels and a length, got {type(data).__name__}")
-    return numbered(data.labels, count=len(data), of="items of the data").numbers
+    labels = labels_of(data)
+    if labels is None or not isinstance(data, Labelled):
+        raise TypeError(
+            f"the data must have .labels or .targets, and a length, got {type(data).__name__}"
+        )
+    return numbered(labels, count=len(data), of="items of the data").numbers

@@ -93,7 +93,7 @@ def deepid2(
     options = Options() if options is None else options
     with seeded(options.seed):
         classes = int(identity_numbers(data).max()) + 1
-        identification = Softmax(classes, embedding_dim(model, data))
+        identification = Softmax(classes, embedding_dim(model, data, options.batch))
     verification = VerificationSignal(
         signal, margin=margin, normalize=normalize, refresh_every=refresh_every, window=window
     )

@@ -12,7 +12,14 @@ from metricface.distributed import rank, world_size
 from metricface.distributed.alike import everywhere
 from metricface.distributed.rows import gather_rows
 from metricface.embeddings import working_dtype
-from metricface.recipes.batches import Labelled, WithIndex, collated, rest_before_fork
+from metricface.recipes.batches import (
+    InputsOf,
+    Labelled,
+    WithIndex,
+    collated,
+    rest_before_fork,
+    taken,
+)
 from metricface.recipes.processes.network import plain
 
 
@@ -21,9 +28,10 @@ def embed(
     model: nn.Module,
     data: Labelled,
     *,
-    batch: int = 128,
+    batch_size: int = 128,
     workers: int = 0,
     amp: torch.dtype | None = None,
+    batch: InputsOf | None = None,
 ) -> Tensor:
     """Embeddings of all items, in their order, on the model's device.
 
@@ -33,15 +41,18 @@ def embed(
     Args:
         model: maps inputs ``[B, …]`` to embeddings ``[B, D]``.
         data: item ``i`` is an input, or begins with one.
-        batch: inputs at a time.
+        batch_size: inputs at a time.
         workers: processes that fetch.
         amp: runs the model under autocast in that type.
+        batch: takes the inputs from a collated batch of items, as of dicts:
+            ``operator.itemgetter("image")``.
 
     Returns:
         ``[N, D]``, float32 (float64 of a double model).
 
     Raises:
         ValueError: an empty dataset.
+        TypeError: a ``batch`` that cannot be called, or inputs that are no tensor.
 
     Example:
         >>> import numpy as np
@@ -52,12 +63,17 @@ def embed(
     """
     if len(data) == 0:
         raise ValueError("the dataset is empty: there is nothing to embed")
+    if batch is not None and not callable(batch):
+        raise TypeError(
+            f"batch must take the inputs from a batch of items, got {batch!r}; the number of "
+            "inputs at a time is batch_size="
+        )
     model = plain(model)
     first = next(model.parameters(), None)
     device = torch.device("cpu") if first is None else first.device
     loader = DataLoader(
-        WithIndex(data),
-        batch_size=batch,
+        WithIndex(data, whole=batch is not None),
+        batch_size=batch_size,
         num_workers=workers,
         collate_fn=collated,
         generator=torch.Generator().manual_seed(0),  # else it draws from the global one
@@ -66,7 +82,7 @@ def embed(
     model.eval()
     try:
         with torch.autocast(device.type, dtype=amp, enabled=amp is not None):
-            parts = [model(inputs.to(device)) for inputs, _ in loader]
+            parts = [model(taken(fetched, batch, device)[0]) for fetched in loader]
         return torch.cat([part.to(working_dtype(part)) for part in parts])
     finally:
         for module, mode in modes.items():
@@ -74,7 +90,12 @@ def embed(
 
 
 def embed_together(
-    model: nn.Module, data: Labelled, *, workers: int = 0, amp: torch.dtype | None = None
+    model: nn.Module,
+    data: Labelled,
+    *,
+    workers: int = 0,
+    amp: torch.dtype | None = None,
+    batch: InputsOf | None = None,
 ) -> Tensor:
     """As :func:`embed`, but each rank runs the model over its part of the dataset.
 
@@ -83,6 +104,7 @@ def embed_together(
         data: the same on all ranks.
         workers: processes that fetch, for each rank.
         amp: runs the model under autocast in that type.
+        batch: as of :func:`embed`.
 
     Returns:
         ``[N, D]``, all of them on every rank.
@@ -92,19 +114,19 @@ def embed_together(
     """
     count, world = len(data), world_size()
     if world == 1 or count == 0:
-        return embed(model, data, workers=workers, amp=amp)
+        return embed(model, data, workers=workers, amp=amp, batch=batch)
     bounds = [count * place // world for place in range(world + 1)]
     counts = [stop - start for start, stop in pairwise(bounds)]
     start = min(bounds[rank()], count - 1)  # a rank without a part learns of the dimension
     part = _Stretch(data, start, max(counts[rank()], 1))
     rest_before_fork(workers)
-    own = everywhere(lambda: embed(model, part, workers=workers, amp=amp))
+    own = everywhere(lambda: embed(model, part, workers=workers, amp=amp, batch=batch))
     return gather_rows(own[: counts[rank()]], counts).to(own.device)
 
 
-def embedding_dim(model: nn.Module, data: Labelled) -> int:
-    """D, from the embedding of the first item."""
-    return embed(model, _Stretch(data, 0, min(1, len(data)))).shape[1]
+def embedding_dim(model: nn.Module, data: Labelled, batch: InputsOf | None = None) -> int:
+    """D, from the embedding of the first item; ``batch`` as of :func:`embed`."""
+    return embed(model, _Stretch(data, 0, min(1, len(data))), batch=batch).shape[1]
 
 
 class _Stretch:

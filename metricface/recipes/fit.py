@@ -83,7 +83,8 @@ def fit(
 
     Args:
         model: maps inputs ``[B, …]`` to embeddings ``[B, D]``; changed in place.
-        data: the training set, with ``.labels``; item ``i`` is an input, or begins with one.
+        data: the training set, with ``.labels`` or ``.targets``; item ``i`` is an input, or begins
+            with one, unless ``options.batch`` takes the inputs from a batch of items.
         loss: one, or several to add up, or an :class:`Objective` that weighs them.
         sampler: batches of the data's indices.
         steps: optimizer steps, at least 1.
@@ -189,10 +190,17 @@ def _training(
 
     def refresh(epoch: int) -> None:
         if look_alikes is not None and isinstance(sampler, HardIdentitySampler):
-            workers, amp = options.workers, options.amp
             training.alike()  # each rank embeds a part
             evaluated = training.evaluated_model
-            look_alikes.refresh(sampler, evaluated, data, epoch=epoch, workers=workers, amp=amp)
+            look_alikes.refresh(
+                sampler,
+                evaluated,
+                data,
+                epoch=epoch,
+                workers=options.workers,
+                amp=options.amp,
+                batch=options.batch,
+            )
 
     batches = Batches(
         data,
@@ -201,6 +209,7 @@ def _training(
         workers=options.workers,
         seed=rank_seed(options.seed),
         device=device,
+        inputs_of=options.batch,
         before_epoch=None if look_alikes is None else refresh,
     )
     training = Training(model, objective, batches, options, device=device)

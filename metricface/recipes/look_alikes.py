@@ -11,7 +11,7 @@ from metricface.distributed.alike import on_rank_0
 from metricface.offline import identity_neighbours
 from metricface.offline.identity_neighbours import By
 from metricface.offline.impostors import Index
-from metricface.recipes.batches import Labelled, identity_numbers
+from metricface.recipes.batches import InputsOf, Labelled, identity_numbers
 from metricface.recipes.embed import embed_together
 from metricface.samplers import HardIdentitySampler
 
@@ -68,6 +68,7 @@ class LookAlikes:
         epoch: int,
         workers: int = 0,
         amp: torch.dtype | None = None,
+        batch: InputsOf | None = None,
     ) -> None:
         """Hand the sampler the present look-alikes if they are due before this epoch.
 
@@ -80,10 +81,11 @@ class LookAlikes:
             epoch: that comes next.
             workers: processes that fetch.
             amp: embeds under autocast in that type.
+            batch: takes the inputs from a collated batch of items.
         """
         if not self.due(epoch):
             return
-        embeddings = embed_together(model, data, workers=workers, amp=amp)
+        embeddings = embed_together(model, data, workers=workers, amp=amp, batch=batch)
         # One rank decides: with several threads an approximate index may find others.
         found = on_rank_0(
             lambda: identity_neighbours(

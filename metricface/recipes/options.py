@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from metricface.diagnostics import BatchMonitor
-from metricface.recipes.batches import Augment
+from metricface.recipes.batches import Augment, InputsOf
 from metricface.recipes.schedules import Schedule
 from metricface.recipes.validation import unseen_identities
 
@@ -41,6 +41,9 @@ class Options:
             would never meet in a triplet.
         clip: largest norm of the gradient; None does not clip.
         augment: changes each batch of inputs at random; called with the batch and a generator.
+        batch: takes the inputs from a collated batch of items where these are not, and do not
+            begin with, an input: of dicts ``operator.itemgetter("image")``. Labels come from the
+            dataset all the same.
         workers: processes that fetch.
         evaluate_every: steps between evaluations, each followed by a checkpoint.
         evaluate: what is measured on validation embeddings and labels.
@@ -73,6 +76,7 @@ class Options:
     chunk: int | None = None
     clip: float | None = None
     augment: Augment | None = None
+    batch: InputsOf | None = None
     workers: int = 0
     evaluate_every: int = 100
     evaluate: Evaluate = unseen_identities

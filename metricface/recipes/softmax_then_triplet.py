@@ -128,7 +128,7 @@ def softmax_then_triplet(
     check_asked(steps[1], sampler, look_alikes, validation, folder, second_options)
     with seeded(options.seed):
         classes = int(identity_numbers(data).max()) + 1
-        classifier = head(classes, embedding_dim(model, data))
+        classifier = head(classes, embedding_dim(model, data, options.batch))
     places = (None, None) if folder is None else (Path(folder, "softmax"), Path(folder, "triplet"))
     first = fit(
         model,

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 
 from metricface.given import as_count
-from metricface.samplers.identity_index import Short
+from metricface.samplers.identity_index import LabelSource, Short
 from metricface.samplers.identity_rounds import IdentityRounds, Visits
 from metricface.samplers.identity_sampler import IdentitySampler, Plan
 from metricface.samplers.keyed_random import Ints, generator, mix
@@ -28,7 +28,8 @@ class GroupedPKSampler(IdentitySampler):
     images dealt, as by :class:`PKSampler`: none comes again before every other came as often.
 
     Args:
-        labels: identity of every image, integers or strings, ``[N]``.
+        labels: identity of every image, integers or strings, ``[N]``; or a torch dataset that has
+            them as ``.labels`` or ``.targets``.
         p: identities per batch and process, at least 1.
         k: images per identity, at least 1.
         groups: group of every image, integers or strings, ``[N]``; one for all of an identity.
@@ -54,7 +55,7 @@ class GroupedPKSampler(IdentitySampler):
 
     def __init__(
         self,
-        labels: Labels,
+        labels: LabelSource,
         p: int,
         k: int,
         groups: Labels,

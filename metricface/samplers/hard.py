@@ -11,11 +11,10 @@ import torch
 from torch import Tensor
 
 from metricface.given import as_count, as_number
-from metricface.samplers.identity_index import Short
+from metricface.samplers.identity_index import LabelSource, Short
 from metricface.samplers.identity_rounds import IdentityRounds
 from metricface.samplers.identity_sampler import IdentitySampler, Plan
 from metricface.samplers.keyed_random import Ints, KeyedPermutations, below, mix
-from metricface.types import Labels
 
 _RECOUNT = 1 << 10  # batches recounted at a time when an epoch is resumed in its midst
 
@@ -36,7 +35,8 @@ class HardIdentitySampler(IdentitySampler):
     ``p * world_size`` identities and the same size of group.
 
     Args:
-        labels: identity of every image, integers or strings, ``[N]``.
+        labels: identity of every image, integers or strings, ``[N]``; or a torch dataset that has
+            them as ``.labels`` or ``.targets``.
         p: identities per batch and process, at least 2.
         k: images per identity, at least 1.
         neighbours: for each identity, in the order of :attr:`identities` (sorted labels), the
@@ -69,7 +69,7 @@ class HardIdentitySampler(IdentitySampler):
 
     def __init__(
         self,
-        labels: Labels,
+        labels: LabelSource,
         p: int,
         k: int,
         neighbours: Tensor | npt.ArrayLike,

@@ -7,12 +7,17 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
+from torch.utils.data import Dataset
 
 from metricface.samplers.keyed_random import Ints
-from metricface.types import Labels, label_array, numbered
+from metricface.types import Labels, label_array, labels_of, numbered
 
 Short: TypeAlias = Literal["repeat", "skip", "error"]
 """What to do with an identity that has fewer than k images."""
+
+
+LabelSource: TypeAlias = "Labels | Dataset[Any]"
+"""One label per image, or a dataset that has them as ``.labels`` or ``.targets``."""
 
 
 class IdentityIndex:
@@ -22,13 +27,13 @@ class IdentityIndex:
     have no number; :attr:`code` says which number each label in :attr:`names` has, or -1.
 
     Args:
-        labels: identity of every image, ``[N]``.
+        labels: identity of every image, ``[N]``, or a dataset that says them.
         k: images a batch takes of an identity.
         short: what to do with identities of fewer than ``k`` images.
 
     Raises:
         ValueError: no labels; ``short="error"`` and some identity has fewer than ``k``.
-        TypeError: labels that are neither integers nor strings.
+        TypeError: labels that are neither integers nor strings, a dataset that has none.
 
     Example:
         >>> index = IdentityIndex(["b", "a", "b"], k=2, short="skip")
@@ -36,10 +41,10 @@ class IdentityIndex:
         (['a', 'b'], [-1, 0], array([[2]], dtype=int32))
     """
 
-    def __init__(self, labels: Labels, k: int, short: Short) -> None:
+    def __init__(self, labels: LabelSource, k: int, short: Short) -> None:
         if short not in get_args(Short):
             raise ValueError(f"short must be 'repeat', 'skip' or 'error', got {short!r}")
-        array = label_array(labels)
+        array = label_array(_told(labels))
         if len(array) == 0:
             raise ValueError("labels are empty: there is nothing to sample from")
         self.names: npt.NDArray[Any]
@@ -75,6 +80,23 @@ class IdentityIndex:
         """A checksum that changes when the labels do."""
         sizes = self.size.astype("<i8").tobytes()
         return zlib.crc32(self.order.astype("<i8", copy=False).tobytes(), zlib.crc32(sizes))
+
+
+def _told(labels: LabelSource) -> Labels:
+    """The labels, of a dataset that was given in their place; asking for its items takes long.
+
+    Raises:
+        TypeError: a dataset that does not say them.
+    """
+    if not isinstance(labels, Dataset):
+        return labels
+    found = labels_of(labels)
+    if found is None:
+        raise TypeError(
+            f"{type(labels).__name__} has neither .labels nor .targets: give the sampler one label "
+            "for each item"
+        )
+    return found
 
 
 def _grouped(code: Ints, count: int) -> Ints:

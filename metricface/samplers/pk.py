@@ -8,11 +8,10 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 
 from metricface.given import as_count
-from metricface.samplers.identity_index import Short
+from metricface.samplers.identity_index import LabelSource, Short
 from metricface.samplers.identity_rounds import IdentityRounds
 from metricface.samplers.identity_sampler import IdentitySampler, Plan
 from metricface.samplers.image_covering import ImageCovering
-from metricface.types import Labels
 
 Coverage: TypeAlias = Literal["identities", "images"]
 """What an epoch meets once: every identity, or every image."""
@@ -69,7 +68,8 @@ class PKSampler(IdentitySampler):
     does with those it prepares, give ``rank=0, world_size=1``.
 
     Args:
-        labels: identity of every image, integers or strings, ``[N]``.
+        labels: identity of every image, integers or strings, ``[N]``; or a torch dataset that has
+            them as ``.labels`` or ``.targets``.
         p: identities per batch and process, at least 1.
         k: images per identity, at least 1.
         coverage: what an epoch is to meet, ``"identities"`` or ``"images"``.
@@ -98,7 +98,7 @@ class PKSampler(IdentitySampler):
 
     def __init__(
         self,
-        labels: Labels,
+        labels: LabelSource,
         p: int,
         k: int,
         *,

@@ -106,7 +106,7 @@ class TestEmbed:
         model = nn.Sequential(nn.Flatten(), nn.Linear(64, 4))
         expected = model(TRAIN.tensor())
         for batch in (1, 7, 100):
-            torch.testing.assert_close(embed(model, TRAIN, batch=batch), expected)
+            torch.testing.assert_close(embed(model, TRAIN, batch_size=batch), expected)
 
     def test_modes_come_back_part_by_part(self) -> None:
         model = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.BatchNorm1d(64))

@@ -247,7 +247,11 @@ def exploding(images: Tensor, generator: torch.Generator) -> Tensor:
     ("given", "error", "message"),
     [
         ({"steps": 0}, ValueError, "steps must be at least 1, got 0"),
-        ({"data": Unlabelled()}, TypeError, "data must have .labels and a length, got Unlabelled"),
+        (
+            {"data": Unlabelled()},
+            TypeError,
+            ".labels or .targets, and .* got Unlabelled",
+        ),
         ({"data": FewLabels()}, ValueError, "40 items of the data came with 3 labels"),
         ({"validation": Unlabelled()}, TypeError, "data must have .labels .*, got Unlabelled"),
         ({"sampler": Forgetful()}, TypeError, "Forgetful has no state_dict, so a training with"),

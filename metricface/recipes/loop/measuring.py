@@ -37,7 +37,9 @@ def measured(
     }
     if validation is None:
         return on_rank_0(lambda: row)
-    embeddings = embed_together(model, validation, workers=options.workers, amp=options.amp)
+    embeddings = embed_together(
+        model, validation, workers=options.workers, amp=options.amp, batch=options.batch
+    )
     return on_rank_0(lambda: row | _found(set(row), embeddings, validation, options))
 
 
