@@ -244,7 +244,8 @@ def _integers(name: str, values: Tensor, count: int) -> Tensor:
         kind = values.dtype if isinstance(values, Tensor) else type(values).__name__
         raise TypeError(f"the memory stores integer {name} as a tensor, got {kind}")
     if values.shape != (count,):
-        raise ValueError(f"{count} embeddings came with {name} of {tuple(values.shape)}")
+        column = f": {name}.squeeze(1) makes them fit" if values.shape[1:] == (1,) else ""
+        raise ValueError(f"{count} embeddings came with {name} of {tuple(values.shape)}{column}")
     numbers = values.long()
     unsigned = values.dtype == torch.uint64  # from 2^63 on they have become negative
     if unsigned or name == "ids":
