@@ -86,7 +86,8 @@ def evaluate(
         found = _verification(read, pairs, embeddings, folds, fars, measure)
         report = size_of(read, embeddings) | {"verification": _verified(found)}
         if pairs is None:
-            near = retrieval(read.embeddings, read.labels, ks=ks, distance=measure)
+            set_ = read.embeddings, read.labels
+            near = retrieval(*set_, ks=ks, whole_ranking=True, distance=measure)
             report["retrieval"] = asdict(near)
         if roc is not None:
             _draw_roc(roc, found, read, embeddings)
@@ -120,6 +121,7 @@ def _searched(
         gallery_labels=inside.labels,
         ids=queries.names if named else None,
         gallery_ids=inside.names if named else None,
+        whole_ranking=True,
         distance=measure,
     )
     size = {"gallery": str(gallery), "gallery samples": len(inside.embeddings)}

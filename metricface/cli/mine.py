@@ -48,6 +48,12 @@ def mine(
     near_duplicate: Annotated[
         float | None, typer.Option(help="Pass over impostors nearer than this.")
     ] = None,
+    relative_margin: Annotated[
+        float | None,
+        typer.Option(
+            help="Pass over impostors nearer than this share of the nearest positive's distance."
+        ),
+    ] = None,
     recall_of: Annotated[
         int, typer.Option(help="Samples for which an approximate search is checked.")
     ] = 500,
@@ -65,6 +71,7 @@ def mine(
         k,
         distance=measure,
         near_duplicate=near_duplicate,
+        relative_margin=relative_margin,
         effort=effort,
         progress=progress,
     )

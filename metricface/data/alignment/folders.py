@@ -8,9 +8,10 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from textwrap import shorten
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +23,7 @@ from metricface.data.alignment.templates import Template, as_template
 from metricface.data.layouts.class_folders import images_below
 from metricface.data.layouts.notes import warn_of_notes
 from metricface.files import clear_leftovers, used_alone, write_whole
-from metricface.given import as_count
+from metricface.given import arrived, as_count
 from metricface.progress import with_progress
 
 #: What a run leaves beside the crops: what was found, with which settings, and meanwhile a journal.
@@ -110,6 +111,8 @@ def align_folder(
         raise NotADirectoryError(f"{root} is no folder")
     if target.resolve().is_relative_to(root.resolve()):
         raise ValueError(f"the crops must not lie among the photographs: {target} is in {root}")
+    if face not in get_args(Face):
+        raise ValueError(f"face must be 'largest' or 'central', got {arrived(face)}")
     workers = as_count("workers", workers, 0)
     images, notes = images_below(root)
     warn_of_notes(notes, root)
@@ -168,7 +171,8 @@ class _Work(Dataset["list[dict[str, Any]]"]):
     def settings(self, by: str | None) -> dict[str, Any]:
         """What decides how the crops look."""
         return {
-            "template": json.loads(json.dumps(asdict(self._template))),
+            "size": list(self._template.size),
+            "template": json.loads(json.dumps(self._template.points)),
             "landmarks": "given" if by is None else f"by {by}",
             "face": self._face,
             "antialias": self._antialias,
@@ -247,9 +251,10 @@ def _check_settings(target: Path, settings: dict[str, Any]) -> None:
     before = json.loads(file.read_text(encoding="utf-8"))
     other = [name for name in settings if before.get(name) != settings[name]]
     if other:
+        was, now = (shorten(str(each), 60) for each in (before.get(other[0]), settings[other[0]]))
         raise ValueError(
-            f"{target} holds crops with another {other[0]}, {before.get(other[0])!r} in place of "
-            f"{settings[other[0]]!r}: give another folder, or remove this one"
+            f"{target} holds crops with another {other[0]}, {was} in place of {now}: give "
+            "another folder, or remove this one"
         )
 
 

@@ -32,7 +32,7 @@ class Detector:
 
 @pytest.fixture
 def photographs(tmp_path: Path) -> Path:
-    """Six that hold a face, one that does not, three files that are none, and macOS's shadow."""
+    """Six that hold a face, one that does not, and three files that are none."""
     root = tmp_path / "photographs"
     generator = np.random.default_rng(0)
     for name in ("anna/1.jpg", "anna/1.png", "anna/2.jpg", "ben/deep/1.bmp", "c.png", "d e,f.png"):
@@ -43,7 +43,6 @@ def photographs(tmp_path: Path) -> Path:
     (root / "broken.jpg").write_bytes((root / "anna/1.jpg").read_bytes()[:300])
     (root / "empty.png").touch()
     (root / "notes.png").write_text("no picture")
-    (root / "._c.png").write_bytes(b"\0\5\26\7")
     (root / "list.txt").touch()
     return root
 
@@ -124,6 +123,14 @@ def test_a_later_run_does_what_is_missing(photographs: Path, tmp_path: Path) -> 
     assert "c.bmp" not in {row["photograph"] for row in table(out)}
 
 
+def test_notes_of_macos_are_counted_and_are_no_photographs(
+    photographs: Path, tmp_path: Path
+) -> None:
+    (photographs / "anna" / "._1.jpg").write_bytes(b"\0\5\26\7")
+    with pytest.warns(UserWarning, match="passed over: 1 files"):
+        assert run(photographs, tmp_path / "crops", Detector()) == AlignedFolder(6, 0, 1, 3)
+
+
 def test_landmarks_take_the_place_of_a_detector(photographs: Path, tmp_path: Path) -> None:
     run(photographs, tmp_path / "detected", Detector())
     known = read_landmarks(tmp_path / "detected" / "faces.csv")
@@ -141,9 +148,11 @@ def test_landmarks_take_the_place_of_a_detector(photographs: Path, tmp_path: Pat
 
 def test_other_settings_are_not_mixed(photographs: Path, tmp_path: Path) -> None:
     run(photographs, tmp_path / "crops", Detector())
-    with pytest.raises(ValueError, match=r"holds crops with another template.*another folder"):
+    with pytest.raises(
+        ValueError, match=r"another size, \[112, 112\] in place of \[112, 96\]: give another folder"
+    ):
         run(photographs, tmp_path / "crops", Detector(), template="sphereface")
-    with pytest.raises(ValueError, match="another landmarks, 'by Detector'"):
+    with pytest.raises(ValueError, match="another landmarks, by Detector in place of given"):
         align_folder(photographs, tmp_path / "crops", landmarks={}, progress=False)
 
 
@@ -158,13 +167,15 @@ def test_folders_that_do_not_do(photographs: Path, tmp_path: Path) -> None:
         run(tmp_path / "bare", tmp_path / "crops", Detector())
     with pytest.raises(ValueError, match="either a detector or landmarks"):
         align_folder(photographs, tmp_path / "crops")
+    with pytest.raises(ValueError, match="face must be 'largest' or 'central', got the string"):
+        run(photographs, tmp_path / "crops", Detector(), face="biggest")
 
 
 def test_the_settings_are_written_down(photographs: Path, tmp_path: Path) -> None:
     run(photographs, tmp_path / "crops", Detector(), detected_by="stand-in 1.0")
     said = json.loads((tmp_path / "crops" / "align.json").read_text())
     assert said["landmarks"] == "by stand-in 1.0"
-    assert said["template"]["size"] == [112, 112]
+    assert said["size"] == [112, 112]
 
 
 @pytest.mark.parametrize(
