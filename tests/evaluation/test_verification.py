@@ -45,6 +45,7 @@ def test_listed_pairs_follow_the_lfw_protocol(case: tuple[list[int], list[bool],
     found = verification(x, pairs=pairs, same=same, folds=folds, fars=(1.0,), distance=EXACT)
     parts = [part.tolist() for part in np.array_split(np.arange(len(same)), folds)]
     accuracies = oracle.lfw_accuracies(exact, same, parts)
+    assert found.accuracies == pytest.approx(accuracies)
     assert found.accuracy == pytest.approx(np.mean(accuracies))
     assert found.std == pytest.approx(np.std(accuracies, ddof=1), abs=1e-12)
     assert found.sem == pytest.approx(found.std / math.sqrt(folds))

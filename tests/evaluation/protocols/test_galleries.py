@@ -47,6 +47,7 @@ def test_what_does_not_fit_is_said() -> None:
         mean_identification([])
     with pytest.raises(ValueError, match=r"same ranks and false-alarm rates, got \[1\]"):
         mean_identification([one, other])
-    for bad in (one, [one, {1: 0.5}], 5, {1: one}):
+    wrong: list[Any] = [one, [one, {1: 0.5}], 5, {1: one}]
+    for bad in wrong:
         with pytest.raises(TypeError, match="a list of what identification measured"):
             mean_identification(bad)
