@@ -20,7 +20,13 @@ from metricface.data.sets.applied import applied
 from metricface.data.sets.archive import read_arrays, write_arrays
 from metricface.data.sets.cache_folder import cache_folder
 from metricface.data.sets.ink import drawn_by
-from metricface.data.sets.resemblance import FEWEST, families, look_alikes, typeface_distances
+from metricface.data.sets.resemblance import (
+    FEWEST,
+    families,
+    has_ink,
+    look_alikes,
+    typeface_distances,
+)
 from metricface.data.sets.typefaces import Fonts, Typefaces, font_files, read_typefaces
 from metricface.files import clear_leftovers, used_alone, write_whole
 
@@ -147,7 +153,7 @@ class _Picture(NamedTuple):
     """A typeface and the characters it is to draw."""
 
     file: str
-    index: int
+    number: int
     codes: tuple[int, ...]
 
 
@@ -229,7 +235,7 @@ def _draw(found: Typefaces, plan: _Plan, folder: Path) -> None:
     with tempfile.TemporaryFile(dir=folder, prefix=".drawn.", suffix=".partial") as scratch:
         drawn = np.memmap(scratch, np.uint8, "w+", shape=shape)
         _fill(drawn, faces, np.arange(count), plan, "drawing typefaces")
-        inked = drawn.any(axis=(2, 3))
+        inked = has_ink(drawn)
         enough = np.flatnonzero(inked.sum(axis=0) >= plan.at_least)
         if not len(enough):
             raise FileNotFoundError(_too_few(faces._replace(held=inked), plan.at_least))
@@ -270,7 +276,7 @@ def _distinct_typefaces(
     kept: list[int] = []
     reasons = []
     fewest = min(FEWEST, len(sample))
-    for face, inked in enumerate(drawn.any(axis=(2, 3)).sum(axis=1).tolist()):
+    for face, inked in enumerate(has_ink(drawn).sum(axis=1).tolist()):
         like = [other for other in kept if apart[face, other] <= COPY]
         if like:
             reasons.append(f"like {found.names[like[0]]}")
@@ -302,7 +308,7 @@ def _fill(
 
 
 def _pictures(picture: _Picture, size: int) -> npt.NDArray[np.uint8]:
-    return drawn_by(picture.file, picture.index, picture.codes, size, _OVERSAMPLING)
+    return drawn_by(picture.file, picture.number, picture.codes, size, _OVERSAMPLING)
 
 
 def _list(found: Typefaces, reasons: list[str], folder: Path) -> None:

@@ -17,6 +17,17 @@ _REFERENCES = 3  # typefaces in which look-alike characters are looked for
 _ROWS = 1024
 
 
+def has_ink(drawn: Pixels) -> npt.NDArray[np.bool_]:
+    """Which images are not black, ``[F, C]`` of ``[F, C, H, W]``.
+
+    Example:
+        >>> has_ink(np.eye(2, dtype=np.uint8).reshape(2, 1, 1, 2) * [[[[0, 1]]]]).tolist()
+        [[False], [True]]
+    """
+    inked: npt.NDArray[np.bool_] = np.any(drawn, axis=(2, 3))
+    return inked
+
+
 def typeface_distances(drawn: Pixels) -> npt.NDArray[np.float64]:
     """For two typefaces, the median over characters of ``sqrt(mean over pixels of (x - y)²)``.
 
@@ -35,7 +46,7 @@ def typeface_distances(drawn: Pixels) -> npt.NDArray[np.float64]:
         [[0.0, 0.0, 1.0], [0.0, 0.0, 1.0], [1.0, 1.0, 0.0]]
     """
     count = len(drawn)
-    inked = drawn.any(axis=(2, 3))
+    inked = has_ink(drawn)
     pixels = drawn.reshape(*drawn.shape[:2], -1).astype(np.float32)
     distances = np.full((count, count), np.inf)
     np.fill_diagonal(distances, 0)
@@ -97,7 +108,7 @@ def look_alikes(
         >>> look_alikes(np.concatenate([one, other, one], axis=1), np.arange(3), 0.1)
         array([False, False,  True])
     """
-    inked = drawn.any(axis=(2, 3))
+    inked = has_ink(drawn)
     inked[:, np.setdiff1d(np.arange(drawn.shape[1]), among)] = False
     limit = (255 * threshold) ** 2 * math.prod(drawn.shape[2:])
     references = np.argsort(-inked.sum(axis=1), kind="stable")[:_REFERENCES]
@@ -116,7 +127,7 @@ def _close(drawn: Pixels, inked: npt.NDArray[np.bool_], limit: float) -> list[tu
     held = np.flatnonzero(inked)
     pixels = drawn[held].reshape(len(held), -1).astype(np.float64)
     squares = np.square(pixels).sum(axis=1)
-    found = []
+    found: list[tuple[int, int]] = []
     for start in range(0, len(held), _ROWS):
         rows = pixels[start : start + _ROWS]
         apart = squares[start : start + _ROWS, None] + squares - 2 * (rows @ pixels.T)

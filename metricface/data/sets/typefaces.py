@@ -41,14 +41,21 @@ class Typefaces(NamedTuple):
 
     def take(self, places: npt.NDArray[np.int64]) -> Typefaces:
         """Those at some places, in that order."""
-        return Typefaces(*(array[places] for array in self))
+        return Typefaces(
+            self.files[places],
+            self.indices[places],
+            self.names[places],
+            self.families[places],
+            self.digests[places],
+            self.held[places],
+        )
 
 
 class _Read(NamedTuple):
     """A typeface as it is read from its file."""
 
     file: str
-    index: int
+    number: int
     name: str
     family: str
     digest: str
@@ -138,9 +145,9 @@ def _read(files: list[Path], wanted: npt.NDArray[np.int64], workers: int) -> lis
     work = partial(_typefaces_of, wanted=wanted)
     for of_file in applied(work, files, workers=workers, what="reading fonts"):
         for face in of_file:
-            read.setdefault((face.digest, face.index), face)
+            read.setdefault((face.digest, face.number), face)
     return sorted(
-        read.values(), key=lambda face: (-face.held.sum(), face.name, face.digest, face.index)
+        read.values(), key=lambda face: (-face.held.sum(), face.name, face.digest, face.number)
     )
 
 
@@ -148,7 +155,7 @@ def _arrays(read: list[_Read], count: int) -> dict[str, npt.NDArray[np.generic]]
     held = np.array([face.held for face in read], np.bool_).reshape(-1, count)
     return {
         "files": np.array([face.file for face in read], np.str_),
-        "indices": np.array([face.index for face in read], np.int64),
+        "indices": np.array([face.number for face in read], np.int64),
         "names": np.array([face.name for face in read], np.str_),
         "families": np.array([face.family for face in read], np.str_),
         "digests": np.array([face.digest for face in read], np.str_),

@@ -229,8 +229,7 @@ def _draw_in_a_process(fonts: Path, cache: Path, answer: Any) -> None:
 def test_processes_that_start_together_end_with_one_set(
     data: TypefaceSet, fonts: Path, tmp_path: Path
 ) -> None:
-    """With workers each, which need not be picked up by another way of starting processes."""
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    context = multiprocessing.get_context("spawn")
     answer = context.Queue()
     processes = [
         context.Process(target=_draw_in_a_process, args=(fonts, tmp_path, answer)) for _ in range(2)
