@@ -111,7 +111,7 @@ def parser() -> argparse.ArgumentParser:
         "--eval-every",
         type=_count,
         metavar="N",
-        help="default: 50 for glyphs, 1000 for han, 25 for orl",
+        help="default: 50 for glyphs, 2500 for han, 25 for orl",
     )
     add(
         "--batch",

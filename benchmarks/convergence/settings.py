@@ -77,7 +77,7 @@ class Settings:
 
 DEFAULTS = {
     "glyphs": Settings("glyphs"),
-    "han": Settings("han", steps=5000, eval_every=1000, p=64, identities=5000),
+    "han": Settings("han", steps=5000, eval_every=2500, p=64, identities=5000),
     "orl": Settings(
         "orl", folds=5, steps=200, eval_every=25, p=16, padding="border", jitter_held=False
     ),

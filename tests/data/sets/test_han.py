@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import importlib
-import multiprocessing
 import os
 import pickle
 import re
 import sys
+import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -222,28 +223,23 @@ def test_a_killed_drawing_leaves_no_set(
     assert left == {".lock", "images.npy", "index.npz", "typefaces.csv"}
 
 
-def _draw_in_a_process(fonts: Path, cache: Path, answer: Any) -> None:
-    answer.put(drawn([fonts], cache).images.tobytes())
-
-
-def test_processes_that_start_together_end_with_one_set(
-    data: TypefaceSet, fonts: Path, tmp_path: Path
+def test_who_comes_while_another_draws_waits_for_it(
+    data: TypefaceSet, fonts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    context = multiprocessing.get_context("spawn")
-    answer = context.Queue()
-    processes = [
-        context.Process(target=_draw_in_a_process, args=(fonts, tmp_path, answer)) for _ in range(2)
-    ]
-    for process in processes:
-        process.start()
-    try:
-        answers = [answer.get(timeout=120) for _ in processes]
-    finally:
-        for process in processes:
-            process.join(timeout=10)
-            process.kill()
-    assert answers == [data.images.tobytes()] * 2
-    assert len(sets(tmp_path)) == 1
+    """The folder's lock keeps out threads as it does processes."""
+    draw, times = module._draw, []
+
+    def slowly(*given: Any) -> None:
+        times.append(time.monotonic())
+        time.sleep(0.7)  # longer than the wait between looks
+        draw(*given)
+
+    monkeypatch.setattr(module, "_draw", slowly)
+    with ThreadPoolExecutor(2) as both:
+        asked = [both.submit(drawn, [fonts], tmp_path) for _ in range(2)]
+        for one in asked:
+            assert np.array_equal(one.result(timeout=120).images, data.images)
+    assert len(times) == 1
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
