@@ -12,6 +12,7 @@ from metricface.samplers.identity_index import LabelSource, Short
 from metricface.samplers.identity_rounds import IdentityRounds, Visits
 from metricface.samplers.identity_sampler import IdentitySampler, Plan
 from metricface.samplers.keyed_random import Ints, generator, mix
+from metricface.samplers.sharing import Rank
 from metricface.types import Labels, numbered
 
 Small: TypeAlias = Literal["skip", "error"]
@@ -37,7 +38,8 @@ class GroupedPKSampler(IdentitySampler):
             an error (``"error"``).
         short: identities with fewer than ``k`` images: ``"repeat"``, ``"skip"`` or ``"error"``.
         seed: of every shuffle, in ``[0, 2**63)``.
-        rank: number of this process; default from ``torch.distributed``, else 0.
+        rank: number of this process; default from ``torch.distributed``, else 0. ``"all"`` for
+            a loader that Accelerate prepares: see :class:`PKSampler`.
         world_size: number of processes; default from ``torch.distributed``, else 1.
 
     Raises:
@@ -63,7 +65,7 @@ class GroupedPKSampler(IdentitySampler):
         small: Small = "error",
         short: Short = "repeat",
         seed: int = 0,
-        rank: int | None = None,
+        rank: Rank = None,
         world_size: int | None = None,
     ) -> None:
         if small not in get_args(Small):
@@ -91,7 +93,7 @@ class GroupedPKSampler(IdentitySampler):
         ]
         self._checksum = zlib.crc32(group.astype("<i8").tobytes())
 
-    def __len__(self) -> int:
+    def batches(self) -> int:
         """Number of batches in a whole epoch; the same for every epoch and process."""
         return int(self._upto[-1]) // self.width
 
@@ -102,14 +104,14 @@ class GroupedPKSampler(IdentitySampler):
 
     def _turns(self, epoch: int) -> Ints:
         """Batches of each group before one epoch: shares of the total, rounded so as to add up."""
-        total = epoch * len(self)
+        total = epoch * self.batches()
         return np.diff(np.array([total * int(n) // int(self._upto[-1]) for n in self._upto]))
 
     def _plan(self, epoch: int) -> Plan:
         before, after = self._turns(epoch), self._turns(epoch + 1)
         rng = generator(self.seed, "groups", epoch)
         turn = rng.permutation(np.repeat(np.arange(len(self._members)), after - before))
-        identity = np.empty((len(self), self.width), dtype=np.int64)
+        identity = np.empty((self.batches(), self.width), dtype=np.int64)
         earlier = np.empty_like(identity)
         for group, members in enumerate(self._members):
             visits = self._visits(group, int(before[group]), int(after[group]))

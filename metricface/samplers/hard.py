@@ -15,6 +15,7 @@ from metricface.samplers.identity_index import LabelSource, Short
 from metricface.samplers.identity_rounds import IdentityRounds
 from metricface.samplers.identity_sampler import IdentitySampler, Plan
 from metricface.samplers.keyed_random import Ints, KeyedPermutations, below, mix
+from metricface.samplers.sharing import Rank
 
 _RECOUNT = 1 << 10  # batches recounted at a time when an epoch is resumed in its midst
 
@@ -46,7 +47,8 @@ class HardIdentitySampler(IdentitySampler):
         group: identities per group, the anchor included; default all of the hard ones.
         short: identities with fewer than ``k`` images: ``"repeat"``, ``"skip"`` or ``"error"``.
         seed: of every shuffle, in ``[0, 2**63)``.
-        rank: number of this process; default from ``torch.distributed``, else 0.
+        rank: number of this process; default from ``torch.distributed``, else 0. ``"all"`` for
+            a loader that Accelerate prepares: see :class:`PKSampler`.
         world_size: number of processes; default from ``torch.distributed``, else 1.
 
     Raises:
@@ -78,7 +80,7 @@ class HardIdentitySampler(IdentitySampler):
         group: int | None = None,
         short: Short = "repeat",
         seed: int = 0,
-        rank: int | None = None,
+        rank: Rank = None,
         world_size: int | None = None,
     ) -> None:
         super().__init__(labels, p, k, short=short, seed=seed, rank=rank, world_size=world_size)
@@ -98,7 +100,7 @@ class HardIdentitySampler(IdentitySampler):
         self._permutations = KeyedPermutations(len(self._index), self.seed)
         self.set_neighbours(neighbours)
 
-    def __len__(self) -> int:
+    def batches(self) -> int:
         """Number of batches in a whole epoch; the same for every epoch and process."""
         return self._rounds.batches
 
@@ -178,7 +180,7 @@ class HardIdentitySampler(IdentitySampler):
         """The identities of batches ``start … stop`` over all processes, ``[batches, width]``."""
         code = self._index.code
         alike: Ints = np.append(code, -1).astype(np.int32)[self._in_use[code >= 0]]
-        anchors = self._rounds.epoch(epoch).identity.reshape(len(self), self.world_size, -1)
+        anchors = self._rounds.epoch(epoch).identity.reshape(self.batches(), self.world_size, -1)
 
         def draw(start: int, stop: int) -> Ints:
             batch = np.full((stop - start, self.width), -1, dtype=np.int64)

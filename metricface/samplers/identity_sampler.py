@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from torch.utils.data import Sampler
 
@@ -14,10 +14,19 @@ from metricface.samplers.batches_wanted import check_batches_wanted
 from metricface.samplers.identity_index import IdentityIndex, LabelSource, Short
 from metricface.samplers.image_decks import ImageDecks
 from metricface.samplers.keyed_random import Ints
-from metricface.samplers.sharing import accelerate_loader, check_shared_once, process_of
+from metricface.samplers.sharing import (
+    Rank,
+    accelerate_loader,
+    batches_at_once,
+    check_shared_once,
+    process_of,
+)
+
+Batch = TypeVar("Batch")
 
 Plan: TypeAlias = Callable[[int, int], Ints]
-"""Batches ``start … stop`` of an epoch, as dataset indices ``[stop - start, p * k]``."""
+"""Batches ``start … stop`` of an epoch as dataset indices ``[stop - start, p * k]``, or for all
+ranks ``[stop - start, width * k]``."""
 
 _CHUNK = 1 << 15  # indices computed at a time: enough to vectorise, few enough for the cache
 
@@ -30,6 +39,14 @@ class _Pass:
     first: int
     done: int
     ended: bool = False
+
+
+@dataclass
+class _Loop:
+    """How far a training loop is in the epoch that it follows."""
+
+    epoch: int
+    batch: int
 
 
 class IdentitySampler(Sampler[list[int]], ABC):
@@ -49,7 +66,7 @@ class IdentitySampler(Sampler[list[int]], ABC):
         *,
         short: Short,
         seed: int,
-        rank: int | None,
+        rank: Rank,
         world_size: int | None,
     ) -> None:
         super().__init__()
@@ -57,8 +74,10 @@ class IdentitySampler(Sampler[list[int]], ABC):
         if seed >= 1 << 63:
             raise ValueError(f"seed must be in [0, 2**63), got {seed}")
         self.p, self.k, self.seed, self.short = p, k, seed, short
-        self._told = rank is not None  # else asked torch.distributed
+        self._told = rank is not None and world_size is not None  # else asked torch.distributed
         self.rank, self.world_size = process_of(rank, world_size)
+        self.for_all = rank == "all"
+        self.parts = self.world_size if self.for_all else 1  # of one batch, that are yielded
         self.width = p * self.world_size  # identities in the batch of all processes together
         self._index = IdentityIndex(labels, k, short)
         if len(self._index) < self.width:
@@ -69,26 +88,34 @@ class IdentitySampler(Sampler[list[int]], ABC):
             )
         self._decks = ImageDecks(self._index.size, k, seed)
         self._pass: _Pass | None = None
+        self._loop: _Loop | None = None
         self._start = (0, 0)
         self._chosen = False  # whether the caller has said where the next pass begins
 
     @abstractmethod
-    def __len__(self) -> int:
+    def batches(self) -> int:
         """Number of batches in a whole epoch, of this process and of every other."""
+
+    def __len__(self) -> int:
+        """Number of batches in a whole epoch; with ``rank="all"`` those of all processes."""
+        return self.batches() * self.parts
 
     @abstractmethod
     def _plan(self, epoch: int) -> Plan:
         """The batches of one epoch, for this process."""
 
     def _dealt(self, identity: Ints, visit: Ints, salt: int = 0) -> Ints:
-        """This process's part of some batches, as images ``[batches, p * k]``.
+        """This process's part of some batches, as images; with ``rank="all"`` every part.
 
         Args:
             identity: those of all processes together, ``[batches, width]``.
             visit: how often each has come before, likewise.
             salt: as in :meth:`ImageDecks.deal`.
+
+        Returns:
+            ``[batches, parts * p * k]``.
         """
-        mine = slice(self.rank * self.p, (self.rank + 1) * self.p)
+        mine = slice(self.rank * self.p, (self.rank + self.parts) * self.p)
         whose = identity[:, mine].ravel()
         place = self._decks.deal(whose, visit[:, mine].ravel(), salt)
         return self._index.images(whose, place).reshape(len(identity), -1)
@@ -108,6 +135,14 @@ class IdentitySampler(Sampler[list[int]], ABC):
         """Itself: Lightning tells the number of an epoch to the sampler of a batch sampler."""
         return self
 
+    @property
+    def batch_size(self) -> int:
+        """Images in every batch, ``p * k``: where Accelerate splits batches, it asks for this.
+
+        There is no ``drop_last``: neither of its values is true of batches that are all whole.
+        """
+        return self.p * self.k
+
     def __iter__(self) -> Iterator[list[int]]:
         """The batches of the next epoch, or what is left of it after a resume.
 
@@ -119,16 +154,51 @@ class IdentitySampler(Sampler[list[int]], ABC):
         check_batches_wanted(self)
         check_shared_once(self, told=self._told)
         if self._pass is not None:
-            self._start = (self._pass.epoch + 1, 0)
+            self._start, self._loop = (self._pass.epoch + 1, 0), None
         # taken at the first batch, not before: a DataLoader may ask for an iterator and not use it
         this = self._pass = _Pass(*self._start, done=self._start[1])
-        plan, step = self._plan(this.epoch), max(_CHUNK // (self.p * self.k), 1)
-        for start in range(this.done, len(self), step):
-            for batch in plan(start, min(start + step, len(self))).tolist():
+        plan, step = self._plan(this.epoch), max(_CHUNK // (self.p * self.k * self.parts), 1)
+        for start in range(this.done, self.batches(), step):
+            dealt = plan(start, min(start + step, self.batches()))
+            for parts in dealt.reshape(len(dealt), self.parts, self.batch_size).tolist():
                 this.done += 1
                 self._go_on(this)
-                yield batch
+                yield from parts
         this.ended = True
+
+    def follow(self, loader: Iterable[Batch]) -> Iterator[Batch]:
+        """The batches of a loader; how many the loop has had is then known to :meth:`state_dict`.
+
+        A loader asks for batches ahead of the loop: with worker processes, and where Accelerate
+        has prepared it. In the midst of ``for batch in sampler.follow(loader)`` the state is
+        that after the present batch, whatever the loader has asked for. Accelerate's loader is
+        told the number of the epoch, so that a loaded place is kept.
+
+        Args:
+            loader: with this as its ``batch_sampler``.
+
+        Raises:
+            ValueError: a loader of another sampler, or one that skips batches by itself.
+
+        Example:
+            >>> from torch.utils.data import DataLoader
+            >>> from metricface.samplers import PKSampler
+            >>> sampler = PKSampler([0, 0, 1, 1, 2, 2], p=1, k=2)
+            >>> loader = DataLoader(range(6), batch_sampler=sampler)
+            >>> [sampler.state_dict()["batch"] for batch in sampler.follow(loader)]
+            [1, 2, 3]
+        """
+        left = self._pass or self._loop  # a process that another draws for has a loop alone
+        if left is not None:
+            self._pass, self._start = None, (left.epoch + 1, 0)
+        loop = self._loop = _Loop(*self._start)
+        set_epoch = getattr(loader, "set_epoch", None)
+        if callable(set_epoch):  # Accelerate's, which counts the epochs itself
+            set_epoch(loop.epoch)
+        for batch in loader:
+            loop.batch = min(loop.batch + batches_at_once(self, loader), self.batches())
+            yield batch
+        self._pass, self._start, self._loop = None, (loop.epoch + 1, 0), None
 
     def set_epoch(self, epoch: int) -> None:
         """Make the next pass that of ``epoch``, from its first batch.
@@ -149,7 +219,7 @@ class IdentitySampler(Sampler[list[int]], ABC):
             )
         self._chosen = not counted
         if not waits or self._start[0] != epoch:
-            self._pass, self._start = None, (epoch, 0)
+            self._pass, self._start, self._loop = None, (epoch, 0), None
 
     def state_dict(self, done: int | None = None) -> dict[str, Any]:
         """Where the sampler stands, and the settings under which that has a meaning.
@@ -157,9 +227,10 @@ class IdentitySampler(Sampler[list[int]], ABC):
         Args:
             done: batches of this pass the training loop has finished. A plain ``DataLoader``
                 with worker processes and a loader prepared by Accelerate ask for batches ahead
-                of the loop, so the loop has to say; without either, with torchdata's
-                ``StatefulDataLoader``, and between two passes, leave it out. Where Accelerate
-                shares the batches out, those of all processes count.
+                of the loop, so the loop has to say, unless it goes by :meth:`follow`; without
+                either, with torchdata's ``StatefulDataLoader``, and between two passes, leave it
+                out. With ``rank="all"`` those of one process count, and where Accelerate shares
+                out what one process would draw, those of all.
 
         Raises:
             ValueError: more batches than the pass has; no ``done`` in the midst of a pass of
@@ -171,8 +242,8 @@ class IdentitySampler(Sampler[list[int]], ABC):
         else:
             epoch, first = (self._pass.epoch, self._pass.first) if self._pass else (epoch, batch)
             done = as_count("done", done, 0)
-            if done > len(self) - first:
-                raise ValueError(f"done must be in [0, {len(self) - first}], got {done}")
+            if done > self.batches() - first:
+                raise ValueError(f"done must be in [0, {self.batches() - first}], got {done}")
             batch = first + done
         return {"epoch": epoch, "batch": batch, **self._settings()}
 
@@ -199,7 +270,8 @@ class IdentitySampler(Sampler[list[int]], ABC):
         if changed:
             why = "" if other is None else f"; {other}"
             raise ValueError(f"the state is of a sampler with {', '.join(changed)}{why}")
-        self._pass, self._start = None, (int(state["epoch"]), int(state["batch"]))
+        self._pass, self._loop = None, None
+        self._start = (int(state["epoch"]), int(state["batch"]))
         self._chosen = True
 
     def _settings(self) -> dict[str, Any]:
@@ -227,18 +299,22 @@ class IdentitySampler(Sampler[list[int]], ABC):
 
     def _check_known(self) -> None:
         """Refuse to tell the place while Accelerate is ahead of the loop, one batch or more."""
-        loader = accelerate_loader(self) if self._pass is not None else None
+        if self._pass is None or self._loop is not None:
+            return
+        loader = accelerate_loader(self)
         # a StatefulDataLoader within asks before every batch, and keeps the answer for later
         if loader is None or loader.end_of_dataloader or loader.use_stateful_dataloader:
             return
         raise ValueError(
             "Accelerate asks for batches ahead of the training loop, so the sampler cannot tell "
-            "how many of them are finished: save its state between two epochs, or pass done=, "
-            "the batches that all processes together have finished in this one"
+            "how many of them are finished: go through the loader by sampler.follow(loader), save "
+            "the state between two epochs, or pass done=, the batches that are finished in this one"
         )
 
     def _position(self) -> tuple[int, int]:
         """Epoch and batch that come next."""
+        if self._loop is not None:
+            return self._loop.epoch, self._loop.batch
         if self._pass is None:
             return self._start
         return (

@@ -12,6 +12,7 @@ from metricface.samplers.identity_index import LabelSource, Short
 from metricface.samplers.identity_rounds import IdentityRounds
 from metricface.samplers.identity_sampler import IdentitySampler, Plan
 from metricface.samplers.image_covering import ImageCovering
+from metricface.samplers.sharing import Rank
 
 Coverage: TypeAlias = Literal["identities", "images"]
 """What an epoch meets once: every identity, or every image."""
@@ -65,7 +66,7 @@ class PKSampler(IdentitySampler):
     With several processes the batch of all of them has ``p * world_size`` distinct identities
     and each process gets its part: in the order of ranks they make up the batch of one process
     with that many. Where a trainer shares the batches of a loader out by itself, as Accelerate
-    does with those it prepares, give ``rank=0, world_size=1``.
+    does with those it prepares, give ``rank="all"``: each process is then handed the same part.
 
     Args:
         labels: identity of every image, integers or strings, ``[N]``; or a torch dataset that has
@@ -76,7 +77,9 @@ class PKSampler(IdentitySampler):
         short: an identity with fewer than ``k`` images repeats them as evenly as can be
             (``"repeat"``), is left out (``"skip"``), or is an error (``"error"``).
         seed: of every shuffle, in ``[0, 2**63)``.
-        rank: number of this process; default from ``torch.distributed``, else 0.
+        rank: number of this process; default from ``torch.distributed``, else 0. ``"all"``
+            yields the parts of all processes, one after the other: for a loader prepared by
+            Accelerate, which hands every process its own.
         world_size: number of processes; default from ``torch.distributed``, else 1.
 
     Raises:
@@ -105,7 +108,7 @@ class PKSampler(IdentitySampler):
         coverage: Coverage = "identities",
         short: Short = "repeat",
         seed: int = 0,
-        rank: int | None = None,
+        rank: Rank = None,
         world_size: int | None = None,
     ) -> None:
         if coverage not in get_args(Coverage):
@@ -118,7 +121,7 @@ class PKSampler(IdentitySampler):
         else:
             self._schedule = IdentityRounds(len(self._index), self.width, self.seed)
 
-    def __len__(self) -> int:
+    def batches(self) -> int:
         """Number of batches in a whole epoch; the same for every epoch and process."""
         return self._schedule.batches
 
@@ -133,7 +136,7 @@ class PKSampler(IdentitySampler):
         size, draws = self._index.size, visits * self.k
         met = int(np.minimum(draws, size).sum())
         return EpochReport(
-            batches=len(self),
+            batches=self.batches(),
             draws=int(draws.sum()),
             images=len(self._index.order),
             met=met,
@@ -144,7 +147,7 @@ class PKSampler(IdentitySampler):
 
     def _plan(self, epoch: int) -> Plan:
         visits = self._schedule.epoch(epoch)
-        identity, earlier = (each.reshape(len(self), self.width) for each in visits)
+        identity, earlier = (each.reshape(self.batches(), self.width) for each in visits)
         # an epoch that covers the images begins every deck anew
         salt = epoch + 1 if self.coverage == "images" else 0
         return lambda start, stop: self._dealt(identity[start:stop], earlier[start:stop], salt)

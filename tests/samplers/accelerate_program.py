@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator, skip_first_batches
+from accelerate.state import AcceleratorState
 from accelerate.utils import DataLoaderConfiguration
 
 from metricface.samplers import PKSampler
@@ -38,6 +39,84 @@ def prepared() -> Any:
     return epochs(accelerator().prepare(loader_of(left_to_accelerate(), 0)))
 
 
+def dealt(**settings: bool) -> Any:
+    """The parts of all processes, of which Accelerate hands every process its own."""
+    ours = accelerator(**settings)
+    loader = ours.prepare(loader_of(PKSampler(NAMES, 4, 3, rank="all"), 0))
+    assert all(len(ours.gather_for_metrics(batch)) == 12 * ours.num_processes for batch in loader)
+    loader.set_epoch(0)
+    return epochs(loader)
+
+
+def dealt_by_one() -> Any:
+    return dealt(dispatch_batches=True)
+
+
+def saved(workers: int, dispatch: bool, make: Callable[[], PKSampler]) -> Any:
+    """Saved by ``save_state`` in the midst of the second epoch, and taken up by ``load_state``."""
+    folder = Path(sys.argv[1]).parent / f"{workers} {dispatch} {make.__name__}"
+
+    def begun() -> Any:
+        sampler, ours = make(), accelerator(dispatch_batches=dispatch)
+        loader = ours.prepare(loader_of(sampler, workers))
+        ours._custom_objects.clear()  # the state of all accelerators of a process is one
+        ours.register_for_checkpointing(sampler)
+        return ours, sampler, loader
+
+    seen: list[list[Any]] = [[], [], []]
+    ours, sampler, loader = begun()
+    for epoch in range(2):
+        for step, batch in enumerate(sampler.follow(loader), 1):
+            seen[epoch].append(batch.tolist())
+            if (epoch, step) == (1, 1):
+                ours.save_state(folder)
+                ours.wait_for_everyone()  # the first process writes
+                break
+    ours, sampler, loader = begun()
+    ours.load_state(folder)
+    for epoch in range(sampler.epoch, 3):
+        seen[epoch] += [batch.tolist() for batch in sampler.follow(loader)]
+    return seen
+
+
+def every_part() -> PKSampler:
+    return PKSampler(NAMES, 4, 3, rank="all")
+
+
+def saved_by_accelerate() -> Any:
+    return saved(0, False, every_part)
+
+
+def saved_with_workers() -> Any:
+    return saved(2, False, every_part)
+
+
+def saved_where_one_draws() -> Any:
+    return saved(0, True, every_part)
+
+
+def saved_where_batches_are_shared_out() -> Any:
+    return saved(0, False, left_to_accelerate)
+
+
+def dealt_and_split() -> Any:
+    """Two ways at once to share a batch out."""
+    ours = accelerator(split_batches=True)
+    return refusal(lambda: epochs(ours.prepare(loader_of(every_part(), 0))))
+
+
+def split_in_the_midst() -> Any:
+    ours, odd = accelerator(split_batches=True), PKSampler(NAMES, 3, 4, rank=0, world_size=1)
+    return refusal(lambda: epochs(ours.prepare(loader_of(odd, 0))))
+
+
+def counted_as_one() -> Any:
+    """Without a GPU and without ``cpu=True`` Accelerate does not see the other process."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    Accelerator()
+    return refusal(lambda: list(PKSampler(NAMES, 4, 3)))
+
+
 def dispatched() -> Any:
     ours = accelerator(dispatch_batches=True)
     return epochs(ours.prepare(loader_of(left_to_accelerate(), 0)))
@@ -47,7 +126,6 @@ def split() -> Any:
     """The batch of all processes, which Accelerate cuts into those of each."""
     ours = accelerator(split_batches=True)
     whole = PKSampler(NAMES, 4 * ours.num_processes, 3, rank=0, world_size=1)
-    vars(whole)["batch_size"] = whole.p * whole.k
     return epochs(ours.prepare(loader_of(whole, 0)))
 
 
@@ -58,19 +136,11 @@ def gathered() -> Any:
     return [len(ours.gather_for_metrics(batch)) for batch in loader]
 
 
-def gathered_of_a_size() -> Any:
-    """The same, and what ``gather`` gathers, of a sampler with a ``batch_size``."""
+def gathered_of_parts() -> Any:
+    """The same of batches that are split: 120 images are three of 36, and 12 more."""
     ours, whole = accelerator(split_batches=True), PKSampler(NAMES, 6, 6, rank=0, world_size=1)
-    vars(whole)["batch_size"] = 36
-    batches = list(ours.prepare(loader_of(whole, 0)))
     loader = ours.prepare(loader_of(whole, 0))
-    cut = [len(ours.gather_for_metrics(batch)) for batch in loader]
-    return {"cut": cut, "whole": [len(ours.gather(batch)) for batch in batches]}
-
-
-def split_without_a_size() -> Any:
-    loader = loader_of(left_to_accelerate(), 0)
-    return refusal(lambda: accelerator(split_batches=True).prepare(loader))
+    return [len(ours.gather_for_metrics(batch)) for batch in loader]
 
 
 def shared_out_twice() -> Any:
@@ -141,6 +211,9 @@ def refusal(attempt: Callable[[], Any]) -> str:
 
 ONE = [
     prepared,
+    dealt,
+    saved_by_accelerate,
+    saved_with_workers,
     gathered,
     registered,
     resumed_with_state,
@@ -154,12 +227,20 @@ TWO = [
     dispatched,
     split,
     gathered,
-    gathered_of_a_size,
-    split_without_a_size,
+    gathered_of_parts,
+    dealt,
+    dealt_by_one,
+    saved_by_accelerate,
+    saved_with_workers,
+    saved_where_one_draws,
+    saved_where_batches_are_shared_out,
+    dealt_and_split,
+    split_in_the_midst,
     shared_out_twice,
     registered,
     resumed_with_state,
     resumed_by_skipping,
+    counted_as_one,  # the last: it begins Accelerate anew
 ]
 
 if __name__ == "__main__":

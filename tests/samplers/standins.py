@@ -74,6 +74,8 @@ def pretend(
 ) -> Accelerate:
     """Make it look as if the process had imported Accelerate and begun to use it."""
     state, module = Accelerate(num_processes, process_index), ModuleType("accelerate.state")
-    vars(module).update(GradientState=lambda: state, PartialState=lambda: state)
+    vars(module).update(
+        GradientState=lambda: state, PartialState=lambda: state, is_initialized=lambda: True
+    )
     patch.setitem(sys.modules, "accelerate.state", module)
     return state

@@ -37,7 +37,8 @@ def shares(epoch: int) -> list[list[list[int]]]:
 
 
 def test_one_process_sees_every_batch_and_resumes(one: Any) -> None:
-    assert one["prepared"] == EXPECTED[:2]
+    assert one["prepared"] == one["dealt"] == EXPECTED[:2]
+    assert one["saved_by_accelerate"] == one["saved_with_workers"] == EXPECTED
     assert one["gathered"] == [12] * 5  # and not the data set's remainder of the last batch
     assert one["resumed_with_state"] == EXPECTED
     assert one["resumed_by_skipping"] == EXPECTED
@@ -49,7 +50,18 @@ def test_a_lost_place_is_refused(one: Any) -> None:
     assert "in epoch 3, but Accelerate's loader begins with epoch 0" in one["lost_place"]
 
 
-@pytest.mark.parametrize("trial", ["not_prepared", "split"])
+@pytest.mark.parametrize(
+    "trial",
+    [
+        "not_prepared",
+        "split",
+        "dealt",
+        "dealt_by_one",
+        "saved_by_accelerate",
+        "saved_with_workers",
+        "saved_where_one_draws",
+    ],
+)
 def test_the_batches_of_two_processes_are_that_of_one(two: Any, trial: str) -> None:
     whole = epochs_of(PKSampler(NAMES, 8, 3))
     for epoch, parts in enumerate(zip(*two[trial], strict=True)):
@@ -62,9 +74,17 @@ def test_accelerate_shares_the_batches_out(two: Any) -> None:
     assert two["gathered"] == [[24] * 3] * 2
 
 
-def test_a_size_makes_accelerate_cut_the_metrics_of_the_last_batch(two: Any) -> None:
-    """Why the samplers have no ``batch_size``: 120 images are three batches of 36 and 12 more."""
-    assert two["gathered_of_a_size"] == [{"cut": [36, 36, 12], "whole": [36, 36, 36]}] * 2
+def test_metrics_are_gathered_of_whole_batches(two: Any) -> None:
+    """Accelerate would take 12, what is left of the data set, for the rows of the last one."""
+    assert two["gathered_of_parts"] == [[36, 36, 36]] * 2
+
+
+def test_saved_where_batches_are_shared_out(two: Any) -> None:
+    """What was left to share out begins with the third batch."""
+    for rank, seen in enumerate(two["saved_where_batches_are_shared_out"]):
+        left = EXPECTED[1][2:]
+        rest = [left[0::2], [*left[1::2], left[0]]][rank]
+        assert seen == [shares(0)[rank], [EXPECTED[1][rank], *rest], shares(2)[rank]]
 
 
 def test_one_process_may_draw_for_all(two: Any) -> None:
@@ -89,7 +109,9 @@ def test_two_processes_resume(two: Any) -> None:
     [
         ("shared_out_twice", "leave the loader out of accelerator.prepare"),
         ("registered", "pass done="),
-        ("split_without_a_size", "does not have the `batch_size` attribute"),
+        ("dealt_and_split", "leave split_batches out"),
+        ("split_in_the_midst", "let p be a multiple of 2"),
+        ("counted_as_one", "needs Accelerator(cpu=True)"),
     ],
 )
 def test_what_would_lose_batches_is_refused_by_both(two: Any, trial: str, sentence: str) -> None:

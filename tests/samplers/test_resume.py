@@ -102,6 +102,28 @@ def test_a_data_loader_resumes_where_the_loop_was(workers: int) -> None:
     assert seen == [expected[1][4:], expected[2]]
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_loop_that_is_followed_need_not_count(workers: int) -> None:
+    """Left at the end of an epoch, in its midst, and at its last batch."""
+    expected = epochs_of(PKSampler(NAMES, 4, 3))
+    for stop in (2, len(expected[1])):
+        sampler = PKSampler(NAMES, 4, 3)
+        loader = loader_of(sampler, workers)
+        assert [batch.tolist() for batch in sampler.follow(loader)] == expected[0]
+        assert (sampler.epoch, sampler.state_dict()["batch"]) == (1, 0)
+        seen = [batch.tolist() for batch in islice(sampler.follow(loader), stop)]
+        resumed = PKSampler(NAMES, 4, 3)
+        resumed.load_state_dict(sampler.state_dict())
+        loader = loader_of(resumed, workers)
+        assert resumed.epoch == 1
+        assert seen + [batch.tolist() for batch in resumed.follow(loader)] == expected[1]
+        assert [batch.tolist() for batch in resumed.follow(loader)] == expected[2]
+        # an epoch left early is over; so it is where nobody follows the next
+        assert next(iter(sampler.follow(loader_of(sampler, 0)))).tolist() == expected[2][0]
+        list(sampler)
+        assert (sampler.epoch, sampler.state_dict()["batch"]) == (4, 0)
+
+
 @torchdata_warns
 @pytest.mark.parametrize("kind", SAMPLERS)
 @pytest.mark.parametrize("stop", [0, 2, "all", "after"])

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import torch
 
-from metricface.samplers import PKSampler
-from tests.samplers.cases import NAMES, SAMPLERS
+from metricface.samplers import (
+    GroupedPKSampler,
+    HardIdentitySampler,
+    IdentitySampler,
+    PKSampler,
+)
+from tests.samplers.cases import ALIKE, NAMES, SAMPLERS
 from tests.samplers.standins import pretend
 
 TWICE = r"2 processes, and so does this .*Sampler \(rank=1, world_size=2\)"
@@ -21,7 +27,78 @@ def test_batches_are_not_shared_out_twice(monkeypatch: Any, dispatch: bool) -> N
     with pytest.raises(ValueError, match=TWICE) as refused:
         list(accelerate.prepare(sampler, dispatch=dispatch))
     assert "leave the loader out of accelerator.prepare()" in str(refused.value)
-    assert "rank=0, world_size=1" in str(refused.value)
+    assert 'give it rank="all"' in str(refused.value)
+
+
+GROUPS = [int(name[7:]) // 12 for name in NAMES]
+WORLD: dict[str, Callable[..., IdentitySampler]] = {
+    "identities": lambda p, **own: PKSampler(NAMES, p, 3, **own),
+    "images": lambda p, **own: PKSampler(NAMES, p, 3, coverage="images", **own),
+    "grouped": lambda p, **own: GroupedPKSampler(NAMES, p, 3, GROUPS, **own),
+    "hard": lambda p, **own: HardIdentitySampler(NAMES, p, 3, ALIKE, group=2, **own),
+}
+
+
+@pytest.mark.parametrize("kind", WORLD)
+def test_accelerate_hands_out_the_parts_of_all(monkeypatch: Any, kind: str) -> None:
+    """Every process gets what a sampler of its own rank draws, epoch after epoch."""
+    for rank in range(2):
+        accelerate = pretend(monkeypatch, num_processes=2, process_index=rank)
+        own, every = (WORLD[kind](4, rank=r, world_size=2) for r in (rank, "all"))
+        assert len(every) == 2 * len(own)
+        assert own.batch_size == every.batch_size == len(next(iter(own)))
+        own.set_epoch(0)
+        loader = accelerate.prepare(every)
+        for _ in range(2):
+            seen = []
+            for step, batch in enumerate(every.follow(loader), 1):
+                seen.append(batch)
+                assert every.state_dict()["batch"] == step
+            assert seen == list(own)
+
+
+def test_the_parts_of_all_are_refused_where_nobody_hands_them_out(monkeypatch: Any) -> None:
+    every = PKSampler(NAMES, 4, 3, rank="all", world_size=2)
+    with pytest.raises(ValueError, match=r"parts of all 2 processes.*accelerator\.prepare\(\)"):
+        next(iter(every))
+    accelerate = pretend(monkeypatch, num_processes=3)
+    with pytest.raises(ValueError, match="made for 2 processes, but Accelerate has 3"):
+        list(accelerate.prepare(every))
+    with pytest.raises(ValueError, match="made for 1 processes, but Accelerate has 3"):
+        list(accelerate.prepare(PKSampler(NAMES, 4, 3, rank="all")))  # before they met
+    with pytest.raises(ValueError, match="rank must be a number, 'all' or None, got 'first'"):
+        PKSampler(NAMES, 4, 3, rank="first")  # type: ignore[arg-type]
+
+
+def test_one_process_may_be_all(monkeypatch: Any) -> None:
+    expected = list(PKSampler(NAMES, 4, 3))
+    assert list(PKSampler(NAMES, 4, 3, rank="all")) == expected
+    assert list(pretend(monkeypatch).prepare(PKSampler(NAMES, 4, 3, rank="all"))) == expected
+
+
+@pytest.mark.parametrize("loader", ["another's", "skipping"])
+def test_a_loader_that_cannot_be_followed(loader: str) -> None:
+    class Skipping:
+        batch_sampler, skip_batches = PKSampler(NAMES, 4, 3), 1
+
+        def __iter__(self) -> Iterator[list[int]]:
+            return iter(self.batch_sampler)
+
+    mine = Skipping.batch_sampler if loader == "skipping" else PKSampler(NAMES, 4, 3)
+    says = "skips batches is not followed" if loader == "skipping" else "does not take its batches"
+    with pytest.raises(ValueError, match=says):
+        next(mine.follow(Skipping()))
+
+
+def test_processes_that_accelerate_does_not_know_are_refused(monkeypatch: Any) -> None:
+    """Under torchrun without a GPU it counts one, and makes no DDP module."""
+    accelerate, sampler = pretend(monkeypatch), PKSampler(NAMES, 4, 3)
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ValueError, match=r"2 processes, but Accelerate counts one.*cpu=True"):
+        next(iter(sampler))
+    accelerate.num_processes = 2
+    assert list(sampler)
 
 
 @pytest.mark.parametrize("kind", SAMPLERS)
