@@ -8,6 +8,7 @@ from metricface.recipes.global_batch import GlobalBatchLoss
 from metricface.recipes.look_alikes import LookAlikes
 from metricface.recipes.objective import Objective
 from metricface.recipes.options import Options
+from metricface.recipes.resuming.lightning import lightning_resume
 from metricface.recipes.schedules import Schedule, in_defense_schedule
 from metricface.recipes.softmax_then_triplet import (
     Frozen,
@@ -32,6 +33,7 @@ __all__ = [
     "embed",
     "fit",
     "in_defense_schedule",
+    "lightning_resume",
     "softmax_then_triplet",
     "unseen_identities",
 ]

@@ -200,6 +200,18 @@ class IdentitySampler(Sampler[list[int]], ABC):
             yield batch
         self._pass, self._start, self._loop = None, (loop.epoch + 1, 0), None
 
+    def reached(self, epoch: int, batch: int) -> None:
+        """Say which batch the training loop takes next: :meth:`state_dict` tells that then.
+
+        For a trainer that counts by itself, as Lightning does; a loop of one's own goes by
+        :meth:`follow`. It holds until the next epoch is named.
+
+        Args:
+            epoch: number of the epoch.
+            batch: how many of its batches are done.
+        """
+        self._loop = _Loop(epoch, batch)
+
     def set_epoch(self, epoch: int) -> None:
         """Make the next pass that of ``epoch``, from its first batch.
 

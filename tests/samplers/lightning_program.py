@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,16 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 from torchdata.stateful_dataloader import StatefulDataLoader
 
+from metricface.losses import TripletLoss
+from metricface.miners import RandomMiner, SemiHardMiner
+from metricface.recipes import GlobalBatchLoss, lightning_resume
 from metricface.samplers import PKSampler
 from tests.samplers.cases import NAMES
 from tests.samplers.test_resume import Numbers, loader_of
+
+
+WHO = torch.tensor([int(name[7:]) for name in NAMES])
+IMAGES = torch.randn(len(NAMES), 4, generator=torch.Generator().manual_seed(0))
 
 
 class Watched(pl.LightningModule):  # type: ignore[misc]
@@ -70,6 +78,122 @@ def resumed(workers: int = 0, *, stateful: bool, **when: int) -> Any:
     return {"batches": stopped.seen + model.seen, "warned": warned}
 
 
+class Trained(Watched):
+    """Learns, by a miner that draws; another one, no part of it, draws too."""
+
+    def __init__(self, workers: int = 0, last: int | None = None) -> None:
+        super().__init__(workers)
+        torch.manual_seed(0)
+        self.network = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Linear(8, 3))
+        self.loss = GlobalBatchLoss(TripletLoss(), SemiHardMiner(negative="random"))
+        self.beside = [RandomMiner()]
+        self.last = last
+        self.weight.requires_grad_(False)  # for DDP it would be one without a gradient
+
+    def on_train_batch_start(self, batch: Tensor, number: int) -> None:
+        if self.global_step == self.last:
+            raise Killed
+
+    def training_step(self, batch: Tensor) -> Tensor:
+        self.seen.append(batch.tolist())
+        x, labels = IMAGES[batch], WHO[batch]
+        drawn = self.beside[0](x, labels)
+        value: Tensor = self.loss(self.network(x), labels, batch)
+        return value + TripletLoss()(self.network(x), labels, drawn)
+
+    def configure_optimizers(self) -> Any:
+        return torch.optim.SGD(self.parameters(), 0.1, momentum=0.9)
+
+    def weights(self) -> list[float]:
+        return torch.cat([each.detach().flatten() for each in self.parameters()]).tolist()
+
+
+class Killed(Exception):  # noqa: N818
+    """Ends a training at once."""
+
+
+def fitted(model: Trained, *others: Any, saved: Path | None = None, **settings: Any) -> None:
+    callbacks = [*others, lightning_resume(*model.beside)]
+    several = {"devices": 2, "strategy": "ddp", "use_distributed_sampler": False}
+    settings = {**(several if "RANK" in os.environ else {}), **settings}
+    checkpoints = {"enable_checkpointing": bool(others), "callbacks": callbacks}
+    environment = dict(os.environ)
+    try:
+        trainer(max_epochs=3, **checkpoints, **settings).fit(model, ckpt_path=saved)
+    finally:
+        os.environ.update(environment)  # Lightning removes what torchrun had set
+
+
+def killed(workers: int, when: dict[str, int], last: int, **settings: Any) -> Any:
+    """Killed before some step, begun again from the last checkpoint, and as it would be whole."""
+    folder = Path(sys.argv[1]).parent / f"{workers} {when} {settings}"
+    whole, stopped, model = Trained(), Trained(workers, last), Trained(workers)
+    saving = ModelCheckpoint(folder, "saved", **when)
+    with suppress(Killed):
+        fitted(stopped, saving, **settings)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fitted(model, saved=folder / "saved.ckpt", **settings)
+    fitted(whole, **settings)
+    return {
+        "same weights": model.weights() == whole.weights() != stopped.weights(),
+        "the rest": model.seen == whole.seen[len(whole.seen) - len(model.seen) :],
+        "steps": [len(stopped.seen), len(model.seen)],
+        "warned": any("not resumable" in str(each.message) for each in caught),
+    }
+
+
+def killed_in_many_ways() -> Any:
+    """Five batches are an epoch of one process, two of two."""
+    if "RANK" in os.environ:
+        return [
+            killed(0, {"every_n_train_steps": 3}, 4),
+            killed(2, {"every_n_train_steps": 3}, 4),
+        ]
+    return [
+        killed(0, {"every_n_train_steps": 7}, 9),
+        killed(2, {"every_n_train_steps": 7}, 9),
+        killed(2, {"every_n_train_steps": 2}, 3),
+        killed(0, {"every_n_train_steps": 5}, 6),
+        killed(2, {"every_n_train_steps": 5}, 6),
+        killed(0, {"every_n_epochs": 1}, 7),
+        killed(2, {"every_n_epochs": 1}, 12),
+        killed(2, {"every_n_train_steps": 4}, 5, limit_train_batches=3),
+    ]
+
+
+def refusals() -> list[str]:
+    """What is wrong with a trainer, a loader, a checkpoint."""
+    if "RANK" in os.environ:
+        return [refused(Watched(), devices=2, strategy="ddp")]
+    folder = Path(sys.argv[1]).parent / "without"
+    saving = ModelCheckpoint(folder, "saved")
+    trainer(max_epochs=1, enable_checkpointing=True, callbacks=[saving]).fit(Watched())
+    none, other = Watched(), Watched()
+    vars(none)["train_dataloader"] = lambda: loader_of(list(PKSampler(NAMES, 4, 3)), 0)
+    beside = lightning_resume(RandomMiner())
+    kept = Path(sys.argv[1]).parent / "0 {'every_n_epochs': 1} {}" / "saved.ckpt"
+    return [
+        refused(Watched(stateful=True)),
+        refused(none),
+        refused(Watched(), saved=folder / "saved.ckpt"),
+        refused(Watched(), saved=kept),
+        refused(other, beside, saved=kept),
+    ]
+
+
+def refused(model: Any, callback: Any = None, saved: Path | None = None, **settings: Any) -> str:
+    environment = dict(os.environ)
+    ours = trainer(max_epochs=1, callbacks=[callback or lightning_resume()], **settings)
+    try:
+        ours.fit(model, ckpt_path=saved)
+    except (ValueError, RuntimeError) as error:
+        return str(error)
+    finally:
+        os.environ.update(environment)
+    return "nothing was refused"
+
+
 def two_processes(**settings: Any) -> Any:
     model = Watched()
     try:
@@ -80,21 +204,26 @@ def two_processes(**settings: Any) -> Any:
 
 
 if __name__ == "__main__":
-    found = {
-        "whole": whole(),
-        "in an epoch": resumed(stateful=True, every_n_train_steps=7),
-        "in an epoch, workers": resumed(2, stateful=True, every_n_train_steps=7),
-        "in the first epoch, workers": resumed(2, stateful=True, every_n_train_steps=2),
-        "at its last batch": resumed(stateful=True, every_n_train_steps=5),
-        "in an epoch, plain": resumed(stateful=False, every_n_train_steps=7),
-        "between epochs": resumed(stateful=True, every_n_epochs=1),
-        "between epochs, workers": resumed(2, stateful=True, every_n_epochs=1),
-        "between epochs, plain": resumed(stateful=False, every_n_epochs=1),
-        "between epochs, plain, workers": resumed(2, stateful=False, every_n_epochs=1),
-    }
     if "RANK" in os.environ:
-        found = {
+        found: dict[str, Any] = {
+            "killed": killed_in_many_ways(),
+            "refused": refusals(),
             "theirs": two_processes(),
             "ours": two_processes(use_distributed_sampler=False),
+        }
+    else:
+        found = {
+            "whole": whole(),
+            "killed": killed_in_many_ways(),
+            "refused": refusals(),
+            "in an epoch": resumed(stateful=True, every_n_train_steps=7),
+            "in an epoch, workers": resumed(2, stateful=True, every_n_train_steps=7),
+            "in the first epoch, workers": resumed(2, stateful=True, every_n_train_steps=2),
+            "at its last batch": resumed(stateful=True, every_n_train_steps=5),
+            "in an epoch, plain": resumed(stateful=False, every_n_train_steps=7),
+            "between epochs": resumed(stateful=True, every_n_epochs=1),
+            "between epochs, workers": resumed(2, stateful=True, every_n_epochs=1),
+            "between epochs, plain": resumed(stateful=False, every_n_epochs=1),
+            "between epochs, plain, workers": resumed(2, stateful=False, every_n_epochs=1),
         }
     Path(sys.argv[1]).write_text(json.dumps(found))

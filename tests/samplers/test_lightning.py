@@ -68,3 +68,25 @@ def test_two_processes_share_the_batch_of_one(two: Any) -> None:
     whole = list(chain(*epochs_of(PKSampler(NAMES, 8, 3))[:2]))
     assert [list(chain(*batch)) for batch in zip(*two["ours"], strict=True)] == whole
     assert all("use_distributed_sampler=False" in refused for refused in two["theirs"])
+
+
+def test_a_killed_training_ends_as_if_it_had_gone_on(one: Any, two: Any) -> None:
+    """Batches, draws and weights, bit for bit, from anywhere in an epoch of a plain loader."""
+    steps = [[9, 8], [9, 8], [3, 13], [6, 10], [6, 10], [7, 10], [12, 5], [5, 5]]
+    as_whole = {"same weights": True, "the rest": True, "warned": False}
+    assert one["killed"] == [{**as_whole, "steps": each} for each in steps]
+    assert two["killed"] == [[{**as_whole, "steps": [4, 3]}] * 2] * 2
+
+
+def test_what_cannot_be_kept_is_refused(one: Any, two: Any) -> None:
+    says = [
+        "StatefulDataLoader keeps its place itself",
+        "0 of the 1 training loaders have a sampler of metricface",
+        "the checkpoint was saved without lightning_resume()",
+        "Error(s) in loading state_dict",
+        "Error(s) in loading state_dict",
+    ]
+    for sentence, found in zip(says, one["refused"], strict=True):
+        assert sentence in found
+    for (found,) in two["refused"]:
+        assert "pass Trainer(..., use_distributed_sampler=False)" in found
