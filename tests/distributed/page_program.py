@@ -24,7 +24,7 @@ def main(path: Path, page: str) -> None:
     os.chdir(path.parent)  # where a program saves its checkpoints
     program = re.findall(r"```python\n(.*?)```", (DOCS / page).read_text("utf-8"), re.DOTALL)[0]
     starts = [program]
-    if page != "distributed.md":  # stopped after two epochs, and started again
+    if page != "distributed.md":  # stopped after two epochs, last saved in the second one's midst
         stopped = program.replace("epochs = 3", "epochs = 2")
         assert stopped != program
         # The rate is in the checkpoint: a start that does not resume ends with other weights.

@@ -24,7 +24,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def test_the_weights_of_two_processes_are_those_of_one(
     one: Any, package: str, tmp_path: Path
 ) -> None:
-    """Those of Accelerate and Lightning are stopped after two epochs, and go on."""
+    """Those of Accelerate and Lightning are stopped, and go on from the midst of an epoch."""
     if not find_spec(package):
         pytest.skip(f"needs {package}")
     page = PLAIN if package == "torch" else f"distributed/{package}.md"

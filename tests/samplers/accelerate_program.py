@@ -59,7 +59,6 @@ def saved(workers: int, dispatch: bool, make: Callable[[], PKSampler]) -> Any:
     def begun() -> Any:
         sampler, ours = make(), accelerator(dispatch_batches=dispatch)
         loader = ours.prepare(loader_of(sampler, workers))
-        ours._custom_objects.clear()  # the state of all accelerators of a process is one
         ours.register_for_checkpointing(sampler)
         return ours, sampler, loader
 

@@ -14,6 +14,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
+from torch.utils.data import DataLoader
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 from metricface.losses import TripletLoss
@@ -23,7 +24,6 @@ from metricface.samplers import PKSampler
 from tests.samplers.cases import NAMES
 from tests.samplers.test_resume import Numbers, loader_of
 
-
 WHO = torch.tensor([int(name[7:]) for name in NAMES])
 IMAGES = torch.randn(len(NAMES), 4, generator=torch.Generator().manual_seed(0))
 
@@ -31,14 +31,14 @@ IMAGES = torch.randn(len(NAMES), 4, generator=torch.Generator().manual_seed(0))
 class Watched(pl.LightningModule):  # type: ignore[misc]
     """Remembers its batches; its sampler is made once the processes have met."""
 
-    def __init__(self, workers: int = 0, *, stateful: bool = False) -> None:
+    def __init__(self, workers: int = 0, *, p: int = 4, stateful: bool = False) -> None:
         super().__init__()
         self.weight = torch.nn.Parameter(torch.ones(()))
-        self.workers, self.stateful = workers, stateful
+        self.workers, self.p, self.stateful = workers, p, stateful
         self.seen: list[list[int]] = []
 
     def train_dataloader(self) -> Any:
-        sampler = PKSampler(NAMES, 4, 3)
+        sampler = PKSampler(NAMES, self.p, 3)
         if self.stateful:
             return StatefulDataLoader(Numbers(), batch_sampler=sampler, num_workers=self.workers)
         return loader_of(sampler, self.workers)
@@ -81,8 +81,8 @@ def resumed(workers: int = 0, *, stateful: bool, **when: int) -> Any:
 class Trained(Watched):
     """Learns, by a miner that draws; another one, no part of it, draws too."""
 
-    def __init__(self, workers: int = 0, last: int | None = None) -> None:
-        super().__init__(workers)
+    def __init__(self, workers: int = 0, last: int | None = None, *, p: int = 4) -> None:
+        super().__init__(workers, p=p)
         torch.manual_seed(0)
         self.network = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Linear(8, 3))
         self.loss = GlobalBatchLoss(TripletLoss(), SemiHardMiner(negative="random"))
@@ -98,14 +98,23 @@ class Trained(Watched):
         self.seen.append(batch.tolist())
         x, labels = IMAGES[batch], WHO[batch]
         drawn = self.beside[0](x, labels)
-        value: Tensor = self.loss(self.network(x), labels, batch)
-        return value + TripletLoss()(self.network(x), labels, drawn)
+        embeddings = self.network(x)
+        value: Tensor = self.loss(embeddings, labels, batch)
+        value += TripletLoss()(embeddings, labels, drawn)
+        return value
 
     def configure_optimizers(self) -> Any:
         return torch.optim.SGD(self.parameters(), 0.1, momentum=0.9)
 
     def weights(self) -> list[float]:
         return torch.cat([each.detach().flatten() for each in self.parameters()]).tolist()
+
+
+class Shuffled(Watched):
+    """Without a sampler of ours."""
+
+    def train_dataloader(self) -> Any:
+        return DataLoader(Numbers(), batch_size=12, shuffle=True)
 
 
 class Killed(Exception):  # noqa: N818
@@ -169,22 +178,20 @@ def refusals() -> list[str]:
     folder = Path(sys.argv[1]).parent / "without"
     saving = ModelCheckpoint(folder, "saved")
     trainer(max_epochs=1, enable_checkpointing=True, callbacks=[saving]).fit(Watched())
-    none, other = Watched(), Watched()
-    vars(none)["train_dataloader"] = lambda: loader_of(list(PKSampler(NAMES, 4, 3)), 0)
     beside = lightning_resume(RandomMiner())
     kept = Path(sys.argv[1]).parent / "0 {'every_n_epochs': 1} {}" / "saved.ckpt"
     return [
         refused(Watched(stateful=True)),
-        refused(none),
+        refused(Shuffled()),
         refused(Watched(), saved=folder / "saved.ckpt"),
-        refused(Watched(), saved=kept),
-        refused(other, beside, saved=kept),
+        refused(Trained(), saved=kept),
+        refused(Trained(p=5), beside, saved=kept),
     ]
 
 
 def refused(model: Any, callback: Any = None, saved: Path | None = None, **settings: Any) -> str:
     environment = dict(os.environ)
-    ours = trainer(max_epochs=1, callbacks=[callback or lightning_resume()], **settings)
+    ours = trainer(max_epochs=3, callbacks=[callback or lightning_resume()], **settings)
     try:
         ours.fit(model, ckpt_path=saved)
     except (ValueError, RuntimeError) as error:

@@ -80,8 +80,8 @@ class _Kept:
         states = self._loaded["modules"]
         if len(states) != len(self._modules):
             raise ValueError(
-                f"the checkpoint holds {len(states)} modules beside the LightningModule, and "
-                f"lightning_resume() was given {len(self._modules)}"
+                f"lightning_resume() was given {len(self._modules)} modules beside the "
+                f"LightningModule, and the checkpoint holds {len(states)}"
             )
         for each, state in zip(self._modules, states, strict=True):
             each.load_state_dict(state)
