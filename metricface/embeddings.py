@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
+from metricface.torch_func import mapped
 from metricface.transfers import Fetched
 
 #: The longest rows whose squared distances are sure to be finite.
@@ -254,6 +255,11 @@ def check_matrix(embeddings: Tensor, name: str) -> None:
     """
     if not isinstance(embeddings, Tensor):
         raise TypeError(f"{name} must be a tensor, got {type(embeddings).__name__}")
+    if mapped(embeddings):
+        raise TypeError(
+            f"{name} come from torch.func.vmap, which is not supported: what is mined differs in "
+            "length from batch to batch; call it for one batch after the other"
+        )
     if embeddings.is_nested or embeddings.layout != torch.strided:
         what = "a nested one" if embeddings.is_nested else f"layout {embeddings.layout}"
         advice = "pad it" if embeddings.is_nested else f"{name}.to_dense() makes one"

@@ -12,6 +12,7 @@ from metricface.distances.given import check_distance
 from metricface.eager import eager
 from metricface.embeddings import check_embeddings, finite_check, refuse
 from metricface.given import as_count
+from metricface.torch_func import remember
 from metricface.transfers import sent
 
 
@@ -46,7 +47,7 @@ class Ring(nn.Module):
         place = self.newest(min(len(entries), self.size), buffer.device)
         for buffer, entries in columns:
             kept = sent(entries[len(entries) - len(place) :], buffer.device)
-            buffer[place] = kept.to(buffer.dtype)
+            remember(buffer, kept, place)
 
     def newest(self, count: int, device: torch.device) -> Tensor:
         """Where the last ``count`` entries stand, oldest first, int64 ``[count]``."""

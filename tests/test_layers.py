@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent / "metricface"
 
 ROWS = [
-    {"transfers"},
+    {"transfers", "torch_func"},
     {"types", "embeddings", "given", "splitmix", "eager", "progress", "files"},
     {"distances", "identities", "samplers", "distributed", "data"},
     {"miners", "classifiers", "memory", "offline", "evaluation", "diagnostics"},

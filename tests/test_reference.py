@@ -22,7 +22,9 @@ INNER = {
     "given",
     "progress",
     "splitmix",
-} | {"transfers"}
+    "torch_func",
+    "transfers",
+}
 PARTS = {path.stem for path in ROOT.iterdir() if path.suffix in ("", ".py")} - INNER
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from metricface.classifiers.arcface import check_angle, sine
 from metricface.classifiers.classifier import Classifier, ClassifierReduction
 from metricface.given import above_zero, as_share, zero_or_above
+from metricface.torch_func import remember
 
 SHORTEST, LONGEST = 0.001, 100.0
 """What lengths are clamped to."""
@@ -102,6 +103,8 @@ class AdaFace(Classifier):
     def _follow(self, norms: Tensor) -> None:
         """Move the running mean and deviation towards those of a batch that has them."""
         if len(norms) > 0:
-            self.norm_mean.lerp_(norms.mean().to(self.norm_mean), self.alpha)
+            mean = norms.mean().to(self.norm_mean)
+            remember(self.norm_mean, torch.lerp(self.norm_mean, mean, self.alpha))
         if len(norms) > 1:
-            self.norm_std.lerp_(norms.std().to(self.norm_std), self.alpha)
+            std = norms.std().to(self.norm_std)
+            remember(self.norm_std, torch.lerp(self.norm_std, std, self.alpha))

@@ -11,6 +11,7 @@ from metricface.classifiers.bounds import min_scale
 from metricface.classifiers.classifier import Classifier, ClassifierReduction, softplus
 from metricface.classifiers.target_and_rest import target_and_rest
 from metricface.distances.unit_rows import unit_rows
+from metricface.torch_func import remember
 from metricface.types import Labels
 
 
@@ -76,8 +77,7 @@ class COCO(Classifier):
         present, place = torch.unique(classes, return_inverse=True)
         means = class_means(unit_rows(x), place, len(present))
         if self.training:
-            with torch.no_grad():
-                self.weight[present] = means.to(self.weight.dtype)
+            remember(self.weight, means, present)
         target, rest = target_and_rest(self.queries(x), means, place)
         return self.reduced(softplus(rest - target))
 

@@ -13,6 +13,7 @@ from metricface.classifiers.classifier import (
     softplus,
 )
 from metricface.given import above_zero, as_number, as_pair, as_share
+from metricface.torch_func import remember
 
 
 class GBCosFace(Classifier):
@@ -99,7 +100,7 @@ class GBCosFace(Classifier):
         shared, mean = self._shared_boundary(middle)
         boundary = middle + self.alpha * (shared - middle)
         if self.training:
-            self.boundary.copy_(torch.lerp(shared, mean, self.gamma))
+            remember(self.boundary, torch.lerp(shared, mean, self.gamma))
         positive = softplus(2 * scale * (boundary - own + self.margin))
         negative = softplus(2 * scale * (other - boundary + self.margin))
         return (positive + negative) / 2

@@ -53,10 +53,10 @@ def target_and_rest(
     if unit_weight:
         weight, length = _dividable(weight)
     with torch.autocast(device, enabled=False):
-        result: tuple[Tensor, Tensor] = _TargetAndRest.apply(  # type: ignore[no-untyped-call]
+        target, rest, *_ = _TargetAndRest.apply(  # type: ignore[no-untyped-call]
             queries, weight, length, classes, low, each
         )
-    return result
+    return target, rest
 
 
 class _TargetAndRest(torch.autograd.Function):
@@ -64,23 +64,24 @@ class _TargetAndRest(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
         queries: Tensor,
         weight: Tensor,
         length: Tensor | None,
         classes: Tensor,
         low: torch.dtype,
         each: int,
-    ) -> tuple[Tensor, Tensor]:
-        factor = None if length is None else (1 / length).clamp_max(torch.finfo(weight.dtype).max)
-        weight_low = weight.to(low)
-        logits = (queries.to(low) @ weight_low.T).to(queries.dtype)
+    ) -> tuple[Tensor, ...]:
+        """Target and rest, and for the way back the column of the target, odds and their sum."""
+        factor = _factor(length)
+        logits = (queries.to(low) @ weight.to(low).T).to(queries.dtype)
         if factor is not None:
             logits.mul_(factor)
         if each > 1:
             nearest = _hide_all_but_nearest_(logits, each)
-            classes = classes * each + nearest.gather(1, classes[:, None]).squeeze(1)
-        column = classes[:, None]
+            chosen = classes * each + nearest.gather(1, classes[:, None]).squeeze(1)
+        else:
+            chosen = classes.clone()  # what is given may not be given back as it is
+        column = chosen[:, None]
         target = logits.gather(1, column).squeeze(1)
         logits.scatter_(1, column, -torch.inf)
         # With a single class the largest of the others is −inf, which may not be subtracted.
@@ -90,13 +91,23 @@ class _TargetAndRest(torch.autograd.Function):
         rest = largest + total.log()
         if factor is not None:
             odds.mul_(factor)
-        ctx.save_for_backward(queries, weight, weight_low, classes, factor, odds.to(low), total)
-        return target, rest
+        return target, rest, chosen, odds.to(low), total
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        ctx.save_for_backward(*inputs[:3], *output[2:])
+        ctx.mark_non_differentiable(*output[2:])
+        ctx.set_materialize_grads(False)  # of the odds it would be a table of zeros
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad_target: Tensor, grad_rest: Tensor) -> tuple[Tensor | None, ...]:
-        queries, weight, weight_low, classes, factor, odds, total = ctx.saved_tensors
+    def backward(
+        ctx: Any, grad_target: Tensor | None, grad_rest: Tensor | None, *_: None
+    ) -> tuple[Tensor | None, ...]:
+        queries, weight, length, classes, odds, total = ctx.saved_tensors
+        factor, weight_low = _factor(length), weight.to(odds.dtype)
+        grad_target = torch.zeros_like(total) if grad_target is None else grad_target
+        grad_rest = torch.zeros_like(total) if grad_rest is None else grad_rest
         if factor is not None:
             grad_target = grad_target * factor[classes]
         of_target = grad_target[:, None]
@@ -112,6 +123,11 @@ class _TargetAndRest(torch.autograd.Function):
                 if factor is not None:
                     _remove_radial_(grad_weight, weight, factor)
         return grad_queries, grad_weight, None, None, None, None
+
+
+def _factor(length: Tensor | None) -> Tensor | None:
+    """What logits are multiplied by to have been divided by the lengths of their weights."""
+    return None if length is None else (1 / length).clamp_max(torch.finfo(length.dtype).max)
 
 
 def _hide_all_but_nearest_(logits: Tensor, each: int) -> Tensor:

@@ -62,7 +62,7 @@ def all_triplets_sum(
 
     Reference: Hermans et al., "In Defense of the Triplet Loss", 2017, eq. 6 (batch all).
     """
-    total, active = _AllTriplets.apply(  # type: ignore[no-untyped-call]
+    total, active, *_ = _AllTriplets.apply(  # type: ignore[no-untyped-call]
         to_positive, distances, block, margin
     )
     if reduction == "sum":
@@ -77,8 +77,9 @@ def all_triplets_sum(
 class _AllTriplets(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, to_positive: Tensor, distances: Tensor, block: MatchBlock, margin: float | None
-    ) -> tuple[Tensor, Tensor]:
+        to_positive: Tensor, distances: Tensor, block: MatchBlock, margin: float | None
+    ) -> tuple[Tensor, ...]:
+        """The sum, the active triplets, and the slopes in positives and in all distances."""
         # What is no negative is put beyond every threshold, so that it counts 0 times; it has to
         # be finite, because 0 times infinity is NaN.
         to_negative = block.hide_(distances.clone(), torch.finfo(distances.dtype).max)
@@ -86,14 +87,19 @@ class _AllTriplets(torch.autograd.Function):
             total, pull, push = _soft(to_positive, to_negative, block)
         else:
             total, pull, push = _hinge(to_positive + margin, to_negative, block)
-        ctx.save_for_backward(pull, push.neg_())
-        active = pull.sum()
-        ctx.mark_non_differentiable(active)
-        return total, active
+        return total, pull.sum(), pull, push.neg_()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        ctx.save_for_backward(*output[2:])
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.set_materialize_grads(False)  # of the slopes they would be tables of zeros
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_total: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_total: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
+        if grad_total is None:
+            return None, None, None, None
         pull, push = ctx.saved_tensors
         return pull * grad_total, push * grad_total, None, None
 

@@ -16,6 +16,7 @@ from torch.autograd.function import once_differentiable
 
 from metricface.distances.distance import centre
 from metricface.losses.reduction import Sum, joined
+from metricface.torch_func import transformed
 
 
 class BlockRows(NamedTuple):
@@ -66,7 +67,8 @@ def sums_of_blocks(
     far, cuts = other - middle, list(blocks)
     if len(cuts) < 2:
         return of_block(0, BlockRows(query, other, query - middle, far), beside)
-    if torch.is_grad_enabled():
+    # Under torch.func gradients are not asked of the blocks but of all that is done here.
+    if torch.is_grad_enabled() and not transformed():
         flat = _OverBlocks.apply(  # type: ignore[no-untyped-call]
             of_block, cuts, middle, query, other, far, beside, *parameters
         )

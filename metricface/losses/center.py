@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from metricface.classifiers import class_numbers
 from metricface.embeddings import check_embeddings, working_dtype
 from metricface.given import as_count, as_share, zero_or_above
+from metricface.torch_func import remember
 from metricface.types import Labels
 
 
@@ -80,7 +81,8 @@ class CenterLoss(nn.Module):
         difference = x - self.centers[classes].to(x.dtype)
         if self.training:
             step = center_step(difference.detach(), classes, len(self.centers))
-            self.centers.add_(step.to(self.centers.dtype), alpha=self.alpha)
+            moved = self.centers.add(step.to(self.centers.dtype), alpha=self.alpha)
+            remember(self.centers, moved)
         squared = (difference * difference).sum()
         return self.weight / 2 * squared / max(len(x), 1)
 
