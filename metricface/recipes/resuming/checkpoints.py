@@ -116,7 +116,10 @@ class Checkpoints:
             training.load_state_dict(saved["training"])
             load_part(saved, "history", history.load_state_dict)
         except ValueError as error:
-            raise self._unreadable(error) from error
+            raise ValueError(
+                f"{file} is of a training that this one cannot go on from ({error}). Give what "
+                "it was begun with or another folder."
+            ) from error
         return True
 
     def _save(self, *, training: dict[str, Any], history: dict[str, Any]) -> None:

@@ -229,7 +229,11 @@ def test_a_part_that_is_missing_or_does_not_fit_is_named(
     before = (tmp_path / NAME).read_bytes()
     with pytest.raises(ValueError, match=part) as error:
         resumed(tmp_path)
-    assert str(error.value).startswith(f"{tmp_path / NAME} is not a checkpoint that can be read (")
+    assert str(error.value).startswith(f"{tmp_path / NAME} is ")
+    # what was read, and belongs to other parts, is not called unreadable
+    unread = change in (without_history, a_list)
+    assert ("is not a checkpoint that can be read (" in str(error.value)) == unread
+    assert ("cannot go on from (" in str(error.value)) != unread
     assert "\n" not in str(error.value)
     assert (tmp_path / NAME).read_bytes() == before
 
