@@ -13,31 +13,22 @@ from torch.autograd.function import once_differentiable
 from metricface.distances.product import may_tie, squared_distances, without_rounding
 from metricface.distances.unit_rows import unit_rows
 from metricface.embeddings import check_embeddings, working_dtype
+from metricface.torch_func import transformed
 
 
 class _SquaredBetween(torch.autograd.Function):
     """``‖x_i − y_j‖²`` of listed rows; its gradient takes one step: small batches feel each."""
 
     @staticmethod
-    def forward(x: Tensor, y: Tensor, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, x: Tensor, y: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         difference = x.index_select(0, rows) - y.index_select(0, columns)
-        return (difference * difference).sum(1), difference
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, Tensor]) -> None:
-        x, y, rows, columns = inputs
-        ctx.save_for_backward(output[1], rows, columns)
-        ctx.mark_non_differentiable(output[1])
-        ctx.set_materialize_grads(False)  # of the differences it would be a table of zeros
+        ctx.save_for_backward(difference, rows, columns)
         ctx.lengths = len(x), len(y)
+        return (difference * difference).sum(1)
 
     @staticmethod
     @once_differentiable
-    def backward(
-        ctx: Any, grad: Tensor | None, _: None
-    ) -> tuple[Tensor | None, Tensor | None, None, None]:
-        if grad is None:
-            return None, None, None, None
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         difference, rows, columns = ctx.saved_tensors
         step = difference * (2 * grad)[:, None]
         sides = []
@@ -215,7 +206,10 @@ class Distance(ABC):
 
     def between(self, query: Tensor, reference: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         """The same of :meth:`rows` that are made already, ``[T]``."""
-        squared, _ = _SquaredBetween.apply(query, reference, rows, columns)  # type: ignore[no-untyped-call]
+        if transformed():  # to torch.func the one step would have to be explained, which costs time
+            difference = query.index_select(0, rows) - reference.index_select(0, columns)
+            return self.from_squared((difference * difference).sum(1))
+        squared = _SquaredBetween.apply(query, reference, rows, columns)  # type: ignore[no-untyped-call]
         return self.from_squared(squared)
 
     def rows(self, x: Tensor, dtype: torch.dtype) -> Tensor:

@@ -23,9 +23,7 @@ def process_of(rank: Rank, world_size: int | None) -> tuple[int, int]:
         >>> process_of(1, 4), process_of("all", 4)
         ((1, 4), (0, 4))
     """
-    if isinstance(rank, str):
-        if rank != "all":
-            raise ValueError(f"rank must be a number, 'all' or None, got {rank!r}")
+    if rank == "all":
         number = torch.distributed.get_world_size() if _met() else 1
         return 0, number if world_size is None else as_count("world_size", world_size)
     if (rank is None) != (world_size is None):

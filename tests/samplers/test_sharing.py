@@ -66,8 +66,8 @@ def test_the_parts_of_all_are_refused_where_nobody_hands_them_out(monkeypatch: A
         list(accelerate.prepare(every))
     with pytest.raises(ValueError, match="made for 1 processes, but Accelerate has 3"):
         list(accelerate.prepare(PKSampler(NAMES, 4, 3, rank="all")))  # before they met
-    with pytest.raises(ValueError, match="rank must be a number, 'all' or None, got 'first'"):
-        PKSampler(NAMES, 4, 3, rank="first")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="rank must be an integer of at least 0, got the string"):
+        PKSampler(NAMES, 4, 3, rank="every", world_size=2)  # type: ignore[arg-type]
 
 
 def test_one_process_may_be_all(monkeypatch: Any) -> None:
