@@ -24,10 +24,12 @@ def test_counts_and_moments_are_those_of_a_plain_loop(sample: LabelledSet) -> No
     assert farthest <= found.edges[-1] <= (4.001 * farthest or 1.0)
     assert found.intra.tolist() == oracle.histogram(intra.tolist(), found.edges.tolist())
     assert found.inter.tolist() == oracle.histogram(inter.tolist(), found.edges.tolist())
+    # Of a variance as the difference of two sums half of the digits are left.
+    spread = 1e-7 * max(1.0, farthest)
     assert found.intra_mean == pytest.approx(intra.mean(), abs=1e-12)
-    assert found.intra_std == pytest.approx(intra.std(), abs=1e-7)
+    assert found.intra_std == pytest.approx(intra.std(), abs=spread)
     assert found.inter_mean == pytest.approx(inter.mean(), abs=1e-12)
-    assert found.inter_std == pytest.approx(inter.std(), abs=1e-7)
+    assert found.inter_std == pytest.approx(inter.std(), abs=spread)
 
 
 @settings(deadline=None, max_examples=40)
