@@ -144,7 +144,7 @@ def write_optional(path: Path) -> None:
     pd.DataFrame(tuned, columns=columns).to_csv(path / "tuning.csv", index=False)
 
 
-def small_images(data: str) -> ImageSet:
+def small_images(data: str, broken: str | None = None) -> ImageSet:
     """Sixty identities of three pictures in place of the real data, which take a while."""
     assert data == "glyphs"
     pixels = np.random.default_rng(0).integers(0, 255, (180, 8, 8)).astype(np.uint8)

@@ -46,7 +46,7 @@ def trained(images: ImageSet, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         run_cell(task, fold, settings, folder, progress=False)
 
     for module in (grid, tuning):
-        monkeypatch.setattr(module, "load", lambda data: images)
+        monkeypatch.setattr(module, "load", lambda data, broken: images)
     monkeypatch.setattr(workers, "run_cell", counted)
     return names
 
