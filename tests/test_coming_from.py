@@ -36,6 +36,7 @@ ELSEWHERE = {
     "HardTripletsMiner": elsewhere.HardTripletsMiner,
     "ArcFaceLoss": elsewhere.arc_face_loss,
     "CombinedMarginLoss": elsewhere.combined_margin_loss,
+    "ArcFace": elsewhere.arc_face,
     "SphereFace": elsewhere.sphere_face,
     "BatchHardTripletLoss": elsewhere.batch_hard_triplet_loss,
 }
@@ -75,10 +76,12 @@ def with_weights(head: Any) -> Any:
 
 
 X, LABELS = batch()
+PLAIN = distances.Euclidean(normalize=False)
+OURS |= {"plain": PLAIN, "hardest": miners.BatchHardMiner(distance=PLAIN)}
 PML = rows("From pytorch-metric-learning")
-LOSSES = [row for row in PML if len(row) == 4]
+LOSSES = [row for row in PML if re.match(r"\d", row[2])]
 MINERS = [row for row in PML if "Miner(" in row[0]]
-HEADS = [row for row in PML if len(row) == 3 and row not in MINERS]
+HEADS = [row for row in PML if row not in MINERS and row not in LOSSES]
 OTHERS = [
     row
     for title in (
@@ -94,8 +97,10 @@ def test_the_blocks_run() -> None:
     blocks, names = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL), dict[str, Any]()
     for block in blocks:
         exec(compile(block, str(PAGE), "exec"), names)
-    assert len(blocks) == 6
-    assert [len(LOSSES), len(HEADS), len(MINERS), len(OTHERS)] == [10, 8, 3, 9]
+    assert len(blocks) == 7
+    assert names["plain"] == PLAIN
+    assert names["hardest"].distance == PLAIN
+    assert [len(LOSSES), len(HEADS), len(MINERS), len(OTHERS)] == [10, 8, 3, 10]
 
 
 @pytest.mark.parametrize("row", LOSSES, ids=lambda row: row[0])
@@ -168,8 +173,14 @@ def test_the_margins_gradient_is_as_told() -> None:
     ours = with_weights(classifiers.ArcFace(8, 16))
     weight = ours.weight.detach()
     torch.testing.assert_close(gradient(ours), gradient(elsewhere.arc_face_loss(16, 8), weight))
-    theirs = gradient(elsewhere.combined_margin_loss(64, 1, 0.5, 0), weight)
-    assert (theirs - gradient(ours)).norm() > 0.1 * gradient(ours).norm()
+    sphere = with_weights(classifiers.CombinedMargin(8, 16, 1.5, 0, 0, scale=30))
+    for paper, theirs in (
+        (ours, elsewhere.combined_margin_loss(64, 1, 0.5, 0)),
+        (ours, elsewhere.arc_face(16, 8)),
+        (sphere, elsewhere.sphere_face(16, 8)),
+    ):
+        whole = gradient(paper)
+        assert (gradient(theirs, weight) - whole).norm() > 0.1 * whole.norm()
     table = re.findall(r"^\| m = (0\.\d) \| (.*) \|$", TEXT, re.MULTILINE)
     assert [margin for margin, _ in table] == ["0.3", "0.5"]
     for margin, told in table:

@@ -225,7 +225,7 @@ def are_codes(rows: Tensor) -> Tensor:
     if rows.device.type == "cpu" and len(rows):  # a few numbers of one row nearly always tell
         most = rows.shape[1] // 8
         if len(set(rows[0, : most + 2].abs().tolist()) - {0.0}) > max(1, most):
-            return torch.zeros((), dtype=torch.bool)
+            return torch.zeros((), dtype=torch.bool, device=rows.device)
     some = rows[:: max(1, len(rows) // _SAMPLED)][:_SAMPLED].abs().sort(1).values
     some = F.pad(some, (1, 0))  # a zero before each row: every rise is a new magnitude
     magnitudes = (some[:, 1:] > some[:, :-1]).sum(1)

@@ -76,6 +76,19 @@ def combined_margin_loss(s: float, m1: float, m2: float, m3: float) -> Head:
     return loss
 
 
+def arc_face(feat_dim: int, num_class: int, s: float = 64, m: float = 0.5) -> Head:
+    """OpenSphere, model/head/arcface.py: the angle, at most π, without gradient."""
+
+    def loss(x: Tensor, labels: Tensor, weight: Tensor) -> Tensor:
+        assert weight.shape == (num_class, feat_dim)
+        cosine = _cosines(x, weight)
+        own = F.one_hot(labels, num_class).bool()
+        shift = (cosine.acos() + m * own).clamp(max=math.pi).cos() - cosine
+        return F.cross_entropy(s * (cosine + shift.detach()), labels)
+
+    return loss
+
+
 def sphere_face(feat_dim: int, num_class: int, s: float = 30, m: float = 1.5) -> Head:
     """OpenSphere, model/head/sphereface.py: ψ of the angle, without gradient."""
 
