@@ -99,7 +99,7 @@ HEADLINES = {
 }
 """The metric that tells methods apart on each data set, and a target worth reaching.
 
-With tens of images of a character, one is nearly always nearest, so for han it is MAP@R.
+For han, whose characters have tens of images, it is MAP@R.
 
 Recall@1 of the ORL faces is near 1 for raw pixels, so there it is the true accept rate at FAR 1e-2.
 """
