@@ -50,6 +50,7 @@ def similarity_transform(points: npt.ArrayLike, onto: npt.ArrayLike) -> npt.NDAr
     z_mean, w_mean = z.mean(-1, keepdims=True), w.mean(-1, keepdims=True)
     from_mean = z - z_mean
     a = (from_mean.conj() * (w - w_mean)).sum(-1) / (np.abs(from_mean) ** 2).sum(-1)
+    _check_told(np.abs(a) * np.abs(from_mean).max(-1), np.abs(w - w_mean).max(-1))
     b = w_mean[..., 0] - a * z_mean[..., 0]
     return np.stack(
         [np.stack([a.real, -a.imag, b.real], -1), np.stack([a.imag, a.real, b.imag], -1)], -2
@@ -66,6 +67,14 @@ def inverse(matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """
     back = np.linalg.inv(matrix[..., :2])
     return np.concatenate([back, -back @ matrix[..., 2:]], -1)
+
+
+def _check_told(size: npt.NDArray[np.float64], wanted: npt.NDArray[np.float64]) -> None:
+    """Raise where the best transform shrinks the points to one, so that none is told."""
+    lost = np.ravel(size <= _LEAST_SPREAD * wanted)
+    if lost.any():
+        where = f" {int(lost.argmax())}" if len(lost) > 1 else ""
+        raise ValueError(f"landmarks{where} fit no similarity: they are mirrored, or in disorder")
 
 
 def _check(points: npt.NDArray[np.float64]) -> None:

@@ -91,6 +91,12 @@ def test_points_that_say_nothing(points: Array, message: str) -> None:
         similarity_transform(points, TEMPLATE)
 
 
+def test_a_square_in_a_mirror_fits_no_similarity() -> None:
+    square = np.array([[0.0, 0], [1, 0], [1, 1], [0, 1]])
+    with pytest.raises(ValueError, match="landmarks 1 fit no similarity: they are mirrored"):
+        similarity_transform(np.stack([square, square[::-1]]), square)
+
+
 def test_sphereface_s_template_is_arcface_s_eight_pixels_further_left() -> None:
     other = CropTemplate.named("sphereface")
     assert other.places == pytest.approx(TEMPLATE - [8, 0])
