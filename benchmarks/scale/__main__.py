@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks.scale import evaluation, ijb, offline, processes, samplers, traffic
+from benchmarks.scale import evaluation, ijb, offline, processes, records, samplers, traffic
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -15,7 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m benchmarks.scale", description="Seconds and memory as the data grows."
     )
     commands = parser.add_subparsers(required=True, metavar="WHAT")
-    for benchmark in (samplers, evaluation, ijb, offline, processes, traffic):
+    for benchmark in (samplers, evaluation, ijb, offline, processes, records, traffic):
         benchmark.add_command(commands)
     chosen = parser.parse_args(arguments)
     run = chosen.run

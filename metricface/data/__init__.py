@@ -12,6 +12,8 @@ from metricface.data.images.typeface_set import TypefaceSet
 from metricface.data.layouts.arrays import image_array
 from metricface.data.layouts.class_folders import image_folder
 from metricface.data.layouts.csv_list import image_list
+from metricface.data.records.record_file import ImageRecords, record_file
+from metricface.data.records.verification_set import VerificationSet, verification_bin
 from metricface.data.sets.glyphs import glyphs
 from metricface.data.sets.han import han
 from metricface.data.sets.orl import orl_faces
@@ -27,8 +29,10 @@ __all__ = [
     "CropTemplate",
     "Detection",
     "ImageFiles",
+    "ImageRecords",
     "ImageSet",
     "TypefaceSet",
+    "VerificationSet",
     "affine_jitter",
     "align",
     "align_folder",
@@ -48,5 +52,7 @@ __all__ = [
     "random_erase",
     "random_flip",
     "read_landmarks",
+    "record_file",
     "similarity_transform",
+    "verification_bin",
 ]

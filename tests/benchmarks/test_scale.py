@@ -200,6 +200,14 @@ def test_samplers_are_printed_under_their_headings(
     assert pd.read_csv(file)["images"].tolist() == [2000]
 
 
+def test_record_files_are_opened_in_both_forms(tmp_path: Path) -> None:
+    file = tmp_path / "records.csv"
+    assert main(["records", "--images", "3000", "--identities", "40", "--out", str(file)]) == 0
+    kept = pd.read_csv(file)
+    assert kept["form"].tolist() == ["insightface", "im2rec"]
+    assert kept["images"].tolist() == [3000, 3000]
+
+
 def test_ijb_is_measured_from_its_lists_to_its_figures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

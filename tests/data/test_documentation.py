@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import doctest
+import pickle
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from tests.data.records.writer import encoded, write_insightface
 
 PAGE = Path(__file__).parents[2] / "docs" / "data.md"
 
@@ -32,6 +35,12 @@ def in_a_folder_with_people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     for name in POINTS:
         Image.new("L", (200, 200)).save(Path("photographs", name))
     Path("photographs", "broken.jpg").touch()
+    some = [encoded(np.random.default_rng(i).integers(0, 255, (9, 9), np.uint8)) for i in range(12)]
+    Path("faces_emore").mkdir()
+    write_insightface(Path("faces_emore"), some, np.repeat(range(4), 3).tolist())
+    alike = [[some[0], some[0]], [some[1], some[2]]] * 10
+    same = [True, False] * 10
+    Path("lfw.bin").write_bytes(pickle.dumps(([each for pair in alike for each in pair], same)))
 
 
 @pytest.mark.usefixtures("in_a_folder_with_people")

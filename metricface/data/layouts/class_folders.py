@@ -7,8 +7,9 @@ import warnings
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
+from metricface.data.images.encoded_images import Transform
 from metricface.data.images.identity_labels import named_identities, warn_without_pairs
-from metricface.data.images.image_files import ImageFiles, Transform
+from metricface.data.images.image_files import ImageFiles
 from metricface.data.layouts.notes import is_note, warn_of_notes
 
 Empty: TypeAlias = Literal["error", "skip"]

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from metricface.data.images.encoded_images import Transform
 from metricface.data.images.identity_labels import named_identities, warn_without_pairs
-from metricface.data.images.image_files import ImageFiles, Transform
+from metricface.data.images.image_files import ImageFiles
 from metricface.data.layouts.notes import is_note, warn_of_notes
 
 _NAMED = 3

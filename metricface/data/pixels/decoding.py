@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +14,23 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
+class Encoded(Protocol):
+    """Where an encoded image lies: a ``Path``, or what reads like one. Its text names the place."""
+
+    def read_bytes(self) -> bytes:
+        """The encoded image."""
+
+
 def read_image(
-    path: str | os.PathLike[str], *, size: tuple[int, int] | None = None, colour: bool = False
+    path: str | os.PathLike[str] | Encoded,
+    *,
+    size: tuple[int, int] | None = None,
+    colour: bool = False,
 ) -> npt.NDArray[np.uint8]:
     """The pixels of an image file, upright.
 
     Args:
-        path: a file in any format that Pillow reads.
+        path: a file, or a place in one, in any format that Pillow reads.
         size: height and width to resample to; ``None`` leaves them.
         colour: red, green, blue rather than grey.
 
@@ -39,7 +49,8 @@ def read_image(
         >>> read_image(file)
         array([[7, 9]], dtype=uint8)
     """
-    data = Path(path).read_bytes()  # what fails from here on is the content, not the disk
+    place = Path(path) if isinstance(path, str | os.PathLike) else path
+    data = place.read_bytes()  # what fails from here on is the content, not the disk
     try:
         return decoded(data, size=size, colour=colour)
     except ValueError as error:

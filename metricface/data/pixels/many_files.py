@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from metricface.data.pixels.decoding import read_image
+from metricface.data.pixels.decoding import Encoded, read_image
 from metricface.progress import with_progress
 
 Outcome: TypeAlias = "npt.NDArray[np.uint8] | str"
@@ -25,11 +24,19 @@ _BATCH = 16  # files given to a worker at a time
 _NAMED = 3
 
 
+class EncodedSequence(Protocol):
+    """Places of encoded images, asked for by number."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Encoded: ...
+
+
 class _Reading(Dataset["list[Outcome]"]):
     """What worker processes do: files to outcomes."""
 
     def __init__(
-        self, paths: Sequence[Path], size: tuple[int, int] | None, *, colour: bool
+        self, paths: EncodedSequence, size: tuple[int, int] | None, *, colour: bool
     ) -> None:
         self._paths, self._size, self._colour = paths, size, colour
 
@@ -39,7 +46,7 @@ class _Reading(Dataset["list[Outcome]"]):
     def __getitems__(self, indices: Sequence[int]) -> list[Outcome]:
         return [self._read(self._paths[i]) for i in indices]
 
-    def _read(self, path: Path) -> Outcome:
+    def _read(self, path: Encoded) -> Outcome:
         try:
             return read_image(path, size=self._size, colour=self._colour)
         except ValueError as error:
@@ -47,7 +54,7 @@ class _Reading(Dataset["list[Outcome]"]):
 
 
 def readable(
-    paths: Sequence[Path],
+    paths: EncodedSequence,
     *,
     size: tuple[int, int] | None,
     colour: bool,
@@ -75,6 +82,7 @@ def readable(
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> file = Path(tempfile.mkdtemp()) / "one.pgm"
         >>> length = file.write_bytes(b"P5 1 1 255 " + bytes([7]))
         >>> how = {"broken": "error", "workers": 0, "progress": False}

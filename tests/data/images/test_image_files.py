@@ -93,7 +93,7 @@ def test_worker_processes_decode(
     def process_number(path: Path, **_: Any) -> npt.NDArray[np.uint8]:
         return np.frombuffer(os.getpid().to_bytes(8, "little"), np.uint8).reshape(1, 8)
 
-    monkeypatch.setattr("metricface.data.images.image_files.read_image", process_number)
+    monkeypatch.setattr("metricface.data.images.encoded_images.read_image", process_number)
     monkeypatch.setattr("metricface.data.pixels.many_files.read_image", process_number)
     monkeypatch.setattr("metricface.data.pixels.many_files._BATCH", 2)
     if loaded:
