@@ -28,7 +28,7 @@ def surface() -> dict[str, str]:
         if part.name in _INNER or part.name.startswith("_"):
             continue
         module = importlib.import_module(f"metricface.{part.name}")
-        for name in _names(module):
+        for name in public_names(module):
             value = getattr(module, name)
             found[f"{part.name}.{name}"] = _arguments(value)
             if inspect.isclass(value):
@@ -53,7 +53,8 @@ def unannounced() -> list[str]:
     return [name for name in gone if name.rsplit(".", 1)[-1] not in told]
 
 
-def _names(module: ModuleType) -> list[str]:
+def public_names(module: ModuleType) -> list[str]:
+    """What a module exports, sorted."""
     listed = getattr(module, "__all__", None)
     if listed is not None:
         return sorted(listed)

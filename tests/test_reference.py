@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.surface import public_names
+
 DOCS = Path(__file__).parent.parent / "docs"
 ROOT = DOCS.parent / "metricface"
 # Commands are not imported; the others are only of use to the package itself.
@@ -34,6 +36,14 @@ def test_every_public_part_has_a_page_and_every_page_is_listed() -> None:
     assert pages - PARTS == set()
     index = (DOCS / "reference.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^reference/(\w+)$", index, re.MULTILINE)) == pages
+
+
+@pytest.mark.parametrize("part", sorted(PARTS))
+def test_the_summary_names_all_that_is_public(part: str) -> None:
+    index = (DOCS / "reference.md").read_text(encoding="utf-8")
+    (row,) = re.findall(rf"^\| \[{part}\].* \| (.*) \|$", index, re.MULTILINE)
+    listed = re.findall(r"`(\w+)`", row)
+    assert sorted(listed) == public_names(importlib.import_module(f"metricface.{part}"))
 
 
 @pytest.mark.parametrize("part", sorted(PARTS))
