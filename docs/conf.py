@@ -1,11 +1,18 @@
 """Sphinx settings."""
 
+import importlib
 import inspect
+import re
+import sys
+from pathlib import Path
 from types import ModuleType
 
 from sphinx.application import Sphinx
 
 import metricface
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tests.surface import public_names
 
 project = "metricface"
 author = "The metricface authors"
@@ -51,6 +58,20 @@ def begin_with_a_table(
         lines += ["", ".. autosummary::", "   :nosignatures:", "", *rows, ""]
 
 
+def begin_with_a_summary(app: object, name: str, source: list[str]) -> None:
+    """Put a row for each package, with all its public names, in place of a page's {summary}."""
+    if name != "reference":
+        return
+    rows = ["| package | | public names |", "|---|---|---|"]
+    for part in re.findall(r"^reference/(\w+)$", source[0], re.MULTILINE):
+        module = importlib.import_module(f"metricface.{part}")
+        about = (module.__doc__ or "").splitlines()[0].rstrip(".")
+        names = ", ".join(f"`{each}`" for each in public_names(module))
+        rows.append(f"| [{part}](reference/{part}.md) | {about} | {names} |")
+    source[0] = source[0].replace("{summary}", "\n".join(rows))
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.connect("autodoc-process-docstring", begin_with_a_table)
+    app.connect("source-read", begin_with_a_summary)
