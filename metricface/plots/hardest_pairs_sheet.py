@@ -9,6 +9,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from metricface.evaluation import HardestPairs
+from metricface.plots.image_panels import framed, shown
 from metricface.plots.palette import INTER, INTRA, axes_or_new
 from metricface.types import Labels, label_array
 
@@ -26,8 +27,8 @@ def hardest_pairs_sheet(
     """Show the most alike impostors above the least alike genuine pairs, the two of each joined.
 
     Args:
-        images: of all samples: ``[N, H, W]``, ``[N, 1, H, W]`` or ``[N, 3, H, W]``, in 0..1 or
-            uint8.
+        images: of all samples: ``[N, H, W]``, ``[N, 1 or 3, H, W]`` or ``[N, H, W, 1 or 3]``, in
+            0..1 or uint8.
         found: what :func:`metricface.evaluation.hardest_pairs` returned; its numbers are rows of
             the images.
         labels: names written under the images ``[N]``; None: none.
@@ -69,30 +70,10 @@ def hardest_pairs_sheet(
         heading.set(color=colour, fontweight="bold", fontsize="small")
         for number, (pair, value) in enumerate(zip(pairs.tolist(), distances, strict=True)):
             place = (number / columns, bottom + 0.01, 0.96 / columns, 0.38)
-            joined = np.concatenate([_shown(images[i]) for i in pair], axis=1)
-            panel = _framed(ax.inset_axes(place), joined, colour)
+            joined = np.concatenate([shown(images[i]) for i in pair], axis=1)
+            panel = framed(ax.inset_axes(place), joined, colour)
             panel.set_title(f"{value:.2f}", fontsize="x-small", pad=2)
             if names is not None:
                 said = " · ".join(dict.fromkeys(str(names[i]) for i in pair))
                 panel.set_xlabel(said, fontsize="xx-small", labelpad=1)
     return ax
-
-
-def _framed(panel: Axes, image: npt.NDArray[np.floating[Any]], colour: str) -> Axes:
-    """An image in a frame, without ticks."""
-    panel.imshow(image, cmap="gray", vmin=0, vmax=1)
-    panel.set_xticks([])
-    panel.set_yticks([])
-    panel.spines[:].set(color=colour, linewidth=1.6)
-    return panel
-
-
-def _shown(image: Any) -> npt.NDArray[np.floating[Any]]:
-    """One image as matplotlib takes it, ``[H, W]`` or ``[H, W, 3]`` in 0..1."""
-    array = np.asarray(image.detach().cpu() if isinstance(image, Tensor) else image)
-    whole = array.dtype == np.uint8
-    if array.ndim == 3 and array.shape[0] in (1, 3):
-        array = array[0] if array.shape[0] == 1 else array.transpose(1, 2, 0)
-    elif array.ndim != 2:
-        raise ValueError(f"images must be [N, H, W] or [N, 1 or 3, H, W], got one of {array.shape}")
-    return array.astype(np.float32) / (255 if whole else 1)

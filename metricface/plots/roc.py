@@ -23,8 +23,9 @@ def roc(
     """Draw TAR against FAR, one line per model.
 
     The FAR axis is logarithmic, because what matters happens where impostors are hardly ever let
-    in; a FAR of 0, which has no place there, is drawn at the left edge. Lines are steps:
-    no threshold gives a TAR between two of them.
+    in. It begins at 1 / (number of impostor pairs), below which no FAR can be told from 0 (of a
+    bare curve, at its least FAR above 0); a FAR of 0, which has no place there, is drawn at the
+    left edge. Lines are steps: no threshold gives a TAR between two of them.
 
     Args:
         curves: what :func:`metricface.evaluation.verification` returned, or its ``roc``; or
@@ -51,9 +52,9 @@ def roc(
     floor = 1.0
     for number, (name, curve) in enumerate(named.items()):
         label, points = _points(name, curve)
-        positive = points.far[points.far > 0]
-        floor = min(floor, float(positive[0]))
-        far = np.maximum(points.far, positive[0] / 2) if log else points.far
+        one = _least_far(curve)
+        floor = min(floor, one)
+        far = np.maximum(points.far, one / 2) if log else points.far
         steps = "steps-post"
         ax.plot(far, points.tar, drawstyle=steps, linewidth=1.7, label=label, **line_style(number))
     if log:
@@ -77,3 +78,10 @@ def _points(name: str, curve: Verification | Roc) -> tuple[str, Roc]:
         return name or "_", curve
     figures = f"EER {100 * curve.eer:.1f} %, AUC {curve.auc:.4f}"
     return f"{name}\n{figures}" if name else figures, curve.roc
+
+
+def _least_far(curve: Verification | Roc) -> float:
+    """The least FAR that can be told from 0: one impostor pair, where their number is known."""
+    if isinstance(curve, Verification):
+        return 1 / curve.impostor_pairs
+    return float(curve.far[curve.far > 0][0])

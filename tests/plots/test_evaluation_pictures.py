@@ -12,6 +12,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from metricface import plots
+from metricface.distances import SquaredEuclidean
 from metricface.evaluation import (
     Identification,
     Verification,
@@ -53,7 +54,7 @@ def test_the_roc_is_the_curve_measured(verified: Verification) -> None:
     np.testing.assert_array_equal(np.array(far)[inside], verified.roc.far[inside])
     np.testing.assert_array_equal(tar, verified.roc.tar)
     assert ax.get_xscale() == "log"
-    assert 0 < min(far) < ax.get_xlim()[0] == verified.roc.far[inside][0]
+    assert 0 < min(far) < ax.get_xlim()[0] == 1 / verified.impostor_pairs
     assert _legend(ax) == [f"EER {100 * verified.eer:.1f} %, AUC {verified.auc:.4f}"]
 
 
@@ -110,14 +111,27 @@ def test_the_sheet_shows_the_images_of_the_pairs_in_order() -> None:
     assert panels[0].get_position().y0 > panels[3].get_position().y0
 
 
-@pytest.mark.parametrize("shape", [(60, 1, 4, 5), (60, 3, 4, 5)])
+def test_the_roc_reaches_down_to_a_single_impostor_pair() -> None:
+    # the only genuine pair is farther apart than several impostors: the curve's least FAR is theirs
+    x = np.array([[0.0], [1.0], [0.5], [0.5], [9.0], [0.5]])
+    measure = SquaredEuclidean(normalize=False)
+    found = verification(x, [0, 0, 1, 2, 3, 4], folds=1, fars=(0.5,), distance=measure)
+    first = found.roc.far[found.roc.far > 0][0]
+    assert first > 1 / found.impostor_pairs
+    ax = plots.roc(found)
+    far, tar = _curve(ax)
+    assert min(far) < ax.get_xlim()[0] == 1 / found.impostor_pairs, "no stretch without a line"
+    assert tar[int(np.argmin(far))] == 0
+
+
+@pytest.mark.parametrize("shape", [(60, 1, 4, 5), (60, 3, 4, 5), (60, 4, 5, 3), (60, 4, 5, 1)])
 def test_images_with_channels_are_taken(shape: tuple[int, ...]) -> None:
     found = hardest_pairs(X, LABELS, count=1)
     ax = plots.hardest_pairs_sheet(np.zeros(shape), found)
     panel = ax.child_axes[0]
     assert isinstance(panel, Axes)
     shown = np.asarray(panel.images[0].get_array()).shape
-    assert shown == ((4, 10) if shape[1] == 1 else (4, 10, 3))
+    assert shown == ((4, 10) if 1 in shape else (4, 10, 3))
 
 
 def test_every_picture_draws_where_it_is_told(
