@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 from metricface import plots
@@ -21,7 +22,10 @@ from metricface.cli.arguments import (
     distance_named,
 )
 from metricface.cli.frames import Columns
+from metricface.cli.glimpses import ListedPairs, glimpses
 from metricface.cli.outputs import check_outputs, write_json, write_picture
+from metricface.cli.page import Page, write_page
+from metricface.cli.page_pictures import Pictures
 from metricface.cli.reports import print_report, short_name, size_of, title_of
 from metricface.cli.tables import Table, read_table
 from metricface.distances import Distance
@@ -61,19 +65,34 @@ def evaluate(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the report as JSON.")] = None,
     roc: Annotated[Path | None, typer.Option(help="Draw the ROC (.png, .pdf, .svg).")] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a page that shows the figures, the ROC down to one impostor pair, the "
+            "distances' histogram and the hardest pairs: one file, nothing else is needed."
+        ),
+    ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            help="For --html: a folder within which the names of the embeddings are paths, such as "
+            "the crops of metricface align: the hardest pairs and their identities are then shown."
+        ),
+    ] = None,
     far: Annotated[list[float] | None, typer.Option(help="A FAR; may be repeated.")] = None,
     k: Annotated[list[int] | None, typer.Option(help="A k of Recall@k; may be repeated.")] = None,
     folds: Annotated[int, typer.Option(help="Folds of the verification accuracy.")] = 10,
     distance: Measure = "squared",
 ) -> None:
     """Verification over all pairs (or those listed) and retrieval; or a search in a gallery."""
-    check_outputs(out, picture=roc)
+    check_outputs(out, picture=roc, page=html)
     measure = distance_named(distance)
     meant, ks = Columns(label_column, name_column, columns), tuple(k or (1, 5))
     one_set = {"EMBEDDINGS": embeddings, "--labels": labels, "--pairs": pairs, "--roc": roc}
+    shown = {"--html": html, "--images": images}
     search = {"--query-labels": query_labels, "--gallery-labels": gallery_labels}
     if query is not None and gallery is not None:
-        _refuse({**one_set, "--far": far}, "is of one set, not of --query and --gallery")
+        _refuse({**one_set, **shown, "--far": far}, "is of one set, not of --query and --gallery")
         queries = read_table(query, query_labels, meant)
         inside = read_table(gallery, gallery_labels, meant)
         report = _searched(queries, query, inside, gallery, ks, measure)
@@ -81,9 +100,12 @@ def evaluate(
         raise typer.BadParameter("give a file of embeddings, or both --query and --gallery")
     else:
         _refuse(search, "goes with --query and --gallery")
+        _refuse({} if html else {"--images": images}, "goes with --html, which shows them")
         fars = tuple(far or (1e-1, 1e-2, 1e-3))
         read = read_table(embeddings, labels, meant, labels_needed=pairs is None)
-        found = _verification(read, pairs, embeddings, folds, fars, measure)
+        pictures = None if images is None else _pictures(images, read, embeddings)
+        listed, cut = (None, folds) if pairs is None else _listed(read, pairs, embeddings, folds)
+        found = _verification(read, listed, cut, fars, measure)
         report = size_of(read, embeddings) | {"verification": _verified(found)}
         if pairs is None:
             set_ = read.embeddings, read.labels
@@ -91,6 +113,11 @@ def evaluate(
             report["retrieval"] = asdict(near)
         if roc is not None:
             _draw_roc(roc, found, read, embeddings)
+        if html is not None:
+            which = "all pairs" if pairs is None else f"the pairs of {pairs.name}"
+            compared = f"{which} by their {distance} distance"
+            ranked, seen = report.get("retrieval"), glimpses(read, listed, measure)
+            write_page(html, Page(embeddings, read, compared, found, ranked, seen, pictures))
     if out is not None:
         write_json(out, report)
     print_report(report)
@@ -128,27 +155,38 @@ def _searched(
     return size_of(queries, query) | size | {"retrieval": asdict(near)}
 
 
+def _pictures(images: Path, read: Table, embeddings: Path) -> Pictures:
+    """The images by the names of the embeddings, looked for before the work begins."""
+    if read.names is None:
+        raise ValueError(f"{embeddings} holds no names, by which {images} would have its images")
+    return Pictures(images, read.names, embeddings)
+
+
+def _listed(read: Table, pairs: Path, embeddings: Path, folds: int) -> tuple[ListedPairs, int]:
+    """The pairs of a list of named images, and how many folds it has."""
+    if read.names is None:
+        raise ValueError(f"{embeddings} holds no names, by which {pairs} lists its images")
+    named = read_csv_pairs(pairs, folds=folds) if pairs.suffix == ".csv" else read_lfw_pairs(pairs)
+    try:
+        rows = named.rows(read.names)
+    except ValueError as error:
+        raise ValueError(f"{pairs} and {embeddings} do not fit: {error}") from error
+    return ListedPairs(rows, np.array(named.same)), folds if named.folds == 1 else named.folds
+
+
 def _verification(
     read: Table,
-    pairs: Path | None,
-    embeddings: Path,
+    listed: ListedPairs | None,
     folds: int,
     fars: tuple[float, ...],
     measure: Distance,
 ) -> Verification:
     """Verification over all pairs, or on a list of pairs of named images."""
-    if pairs is None:
-        return verification(read.embeddings, read.labels, folds=folds, fars=fars, distance=measure)
-    if read.names is None:
-        raise ValueError(f"{embeddings} holds no names, by which {pairs} lists its images")
-    listed = read_csv_pairs(pairs, folds=folds) if pairs.suffix == ".csv" else read_lfw_pairs(pairs)
-    try:
-        rows = listed.rows(read.names)
-    except ValueError as error:
-        raise ValueError(f"{pairs} and {embeddings} do not fit: {error}") from error
-    cut = folds if listed.folds == 1 else listed.folds
+    x = read.embeddings
+    if listed is None:
+        return verification(x, read.labels, folds=folds, fars=fars, distance=measure)
     return verification(
-        read.embeddings, pairs=rows, same=listed.same, folds=cut, fars=fars, distance=measure
+        x, pairs=listed.rows, same=listed.same, folds=folds, fars=fars, distance=measure
     )
 
 

@@ -18,21 +18,26 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def check_outputs(*files: Path | None, picture: Path | None = None) -> None:
+def check_outputs(
+    *files: Path | None, picture: Path | None = None, page: Path | None = None
+) -> None:
     """Raise before a long computation if its result could not be written.
 
     Args:
         *files: what is to be written; None is passed over.
         picture: what is to be drawn, in the format of its ending.
+        page: what is to be written with drawings in it.
 
     Raises:
         ValueError: a folder does not exist (it is named), or a format that matplotlib does not
             know.
         ImportError: a picture is wanted and matplotlib is missing.
     """
-    for file in (*files, picture):
+    for file in (*files, picture, page):
         if file is not None and not file.absolute().parent.is_dir():
             raise ValueError(f"{file} cannot be written: there is no folder {file.parent}")
+    if page is not None:
+        _figure(page, (1, 1))
     if picture is None:
         return
     known = _figure(picture, (1, 1)).canvas.get_supported_filetypes()
