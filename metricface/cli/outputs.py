@@ -29,13 +29,15 @@ def check_outputs(
         page: what is to be written with drawings in it.
 
     Raises:
-        ValueError: a folder does not exist (it is named), or a format that matplotlib does not
-            know.
+        ValueError: a folder does not exist (it is named) or stands in the file's place, or a format
+            that matplotlib does not know.
         ImportError: a picture is wanted and matplotlib is missing.
     """
     for file in (*files, picture, page):
         if file is not None and not file.absolute().parent.is_dir():
             raise ValueError(f"{file} cannot be written: there is no folder {file.parent}")
+        if file is not None and file.is_dir():
+            raise ValueError(f"{file} cannot be written: it is a folder, give a file's name")
     if page is not None:
         _figure(page, (1, 1))
     if picture is None:

@@ -181,6 +181,10 @@ def test_a_missing_folder_is_said_before_the_work(
 ) -> None:
     assert main(["mine", "both.npz", "--out", "nowhere/m.csv"]) == 1
     assert "there is no folder nowhere" in capsys.readouterr().err
+    Path("taken").mkdir()
+    for option in ("--out", "--html"):
+        assert main(["evaluate", "gone.npz", option, "taken"]) == 1
+        assert "taken cannot be written: it is a folder" in capsys.readouterr().err
 
 
 def test_the_format_of_a_picture_is_checked_before_the_work(
