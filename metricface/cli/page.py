@@ -76,7 +76,7 @@ def _figures(page: Page) -> Iterator[str]:
     rows = [
         (
             f"Accuracy, {len(found.accuracies)} folds",
-            f"{_share(found.accuracy)} ± {_share(found.sem)}",
+            _mean(found.accuracy, found.sem),
         ),
         ("Threshold of best accuracy", _number(found.threshold)),
         ("Equal error rate", _share(found.eer)),
@@ -85,7 +85,7 @@ def _figures(page: Page) -> Iterator[str]:
     for far in found.tar:
         rows.append((f"TAR at FAR {far:g}", _share(found.tar[far])))
     for far, rate in found.val.items():
-        rows.append((f"VAL at FAR {far:g}", f"{_share(rate.mean)} ± {_share(rate.sem)}"))
+        rows.append((f"VAL at FAR {far:g}", _mean(rate.mean, rate.sem)))
     for name, value in (page.near or {}).items():
         if isinstance(value, Mapping):
             rows += [(f"Recall@{k}", _share(each)) for k, each in value.items()]
@@ -96,7 +96,7 @@ def _figures(page: Page) -> Iterator[str]:
     yield from _table(rows)
     yield (
         "<p>± is the standard error of the mean over the folds. VAL takes its threshold from the "
-        "other folds. A dash: too few pairs to tell.</p>"
+        "other folds. A dash: too few pairs or folds to tell.</p>"
     )
 
 
@@ -112,6 +112,10 @@ _NAMED = {
 
 def _share(value: float) -> str:
     return f"{100 * value:.2f}\N{NO-BREAK SPACE}%" if math.isfinite(value) else "–"
+
+
+def _mean(value: float, sem: float) -> str:
+    return f"{_share(value)} ± {_share(sem)}" if math.isfinite(value) else "–"
 
 
 def _number(value: float) -> str:
