@@ -26,8 +26,6 @@ except ImportError as error:
 Figures: TypeAlias = Literal["retrieval", "verification"]
 """What is measured."""
 
-_FOLDS = 2  # the least there are; no figure here depends on them
-
 
 class EmbeddingMetric(Metric):
     """Retrieval and verification figures of embeddings that arrive batch by batch.
@@ -146,8 +144,8 @@ class EmbeddingMetric(Metric):
         if "retrieval" in self.figures:
             found |= self._retrieval(x, labels) if genuine else self._unknown(self._ranked)
         if "verification" in self.figures:
-            enough = min(genuine, impostors) >= _FOLDS
-            found |= self._verification(x, labels) if enough else self._unknown(self._paired)
+            both = genuine and impostors
+            found |= self._verification(x, labels) if both else self._unknown(self._paired)
         if any(math.isnan(value) for value in found.values()):
             warnings.warn(
                 f"{len(x)} rows with {genuine} genuine and {impostors} impostor pairs are too few "
@@ -177,7 +175,7 @@ class EmbeddingMetric(Metric):
     def _verification(self, x: Tensor, labels: Tensor) -> dict[str, float]:
         with warnings.catch_warnings():  # of a FAR that cannot be measured: said once, above
             warnings.simplefilter("ignore")
-            same = verification(x, labels, folds=_FOLDS, fars=self.fars, distance=self.distance)
+            same = verification(x, labels, folds=1, fars=self.fars, distance=self.distance)
         return dict(zip(self._paired, (same.eer, same.auc, *same.tar.values()), strict=True))
 
 
