@@ -53,6 +53,8 @@ def header_labels(records: RecordArray) -> npt.NDArray[np.int64]:
         ValueError: a damaged record, or a label that is no whole number.
     """
     words = records.words()
+    if len(words) <= HEADER // 4:  # a file that is shorter than what is looked at
+        words = np.pad(words, (0, HEADER // 4 + 1))
     labels = np.empty(len(records), np.float32)
     for start in range(0, len(records), _BLOCK):
         at = records.offsets[start : start + _BLOCK] // 4

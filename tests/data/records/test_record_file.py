@@ -128,6 +128,8 @@ GOOD = record(packed(0.0, IMAGE)) + record(packed(1.0, IMAGE))
         (MAGIC + struct.pack("<I", (1 << 29) - 1), None, "is to end at byte 536870919"),
         (record(b"short"), None, "has 5 bytes, too few for a header"),
         (record(packed([1.0, 2.0], b"")[:30]), None, "too few for a header and 2 labels"),
+        (record(b"short"), "1\t0\n", "record 1 at byte 0 has 5 bytes, too few for a header"),
+        (record(b""), "1\t0\n", "record 1 at byte 0 has 0 bytes, too few for a header"),
         (record(packed(0.5, IMAGE)), None, "has the label 0.5, which is no whole number"),
         (record(packed(-1.0, IMAGE)), None, "label -1.0"),
         (record(packed(float("nan"), IMAGE)), None, "label nan"),
