@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +169,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "page.html": page(judged, trial, settings),
     }
     for name, text in texts.items():
-        write_whole(out / name, lambda part, said=text: part.write_text(said, encoding="utf-8"))
+        write_whole(out / name, partial(Path.write_text, data=text, encoding="utf-8"))
     return figures
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -80,7 +81,7 @@ def photographs(pictures: Pixels, degrees: float, *, seed: int = 0) -> Pixels:
         (2, 252, 232)
     """
     draw = np.random.default_rng(seed)
-    border, (height, width) = 140, SHAPE
+    border, (height, width) = 190, SHAPE  # at any angle, the smallest scale, the largest shift
     made = []
     for picture in pictures:
         angle = np.deg2rad(draw.uniform(-degrees, degrees))
@@ -184,7 +185,7 @@ def measure(forms: Forms, *, steps: int, seeds: int, out: Path) -> pd.DataFrame:
         out: the folder; ``cells.csv`` is written after each.
     """
     file = out / "cells.csv"
-    rows = pd.read_csv(file).to_dict("records") if file.exists() else []
+    rows: list[dict[Any, Any]] = pd.read_csv(file).to_dict("records") if file.exists() else []
     done = {(row["form"], row["method"], row["fold"], row["seed"]) for row in rows}
     tests = identity_folds(forms.labels, FOLDS)
     for seed in range(seeds):
@@ -204,9 +205,8 @@ def measure(forms: Forms, *, steps: int, seeds: int, out: Path) -> pd.DataFrame:
                 for method, told in methods.items():
                     if (form, method, fold, seed) in done:
                         continue
-                    rows.append(
-                        {"form": form, "method": method, "fold": fold, "seed": seed, **told()}
-                    )
+                    row = {"form": form, "method": method, "fold": fold, "seed": seed}
+                    rows.append(row | told())
                     write_table(file, pd.DataFrame(rows))
                     print(rows[-1], flush=True)
     table: pd.DataFrame = pd.DataFrame(rows)
@@ -225,10 +225,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     said = f"degrees={options.degrees:g} steps={options.steps}\n"
     with used_alone(out):
         begun = out / "settings.txt"
-        if begun.exists() and begun.read_text(encoding="utf-8") != said:
-            raise SystemExit(
-                f"{out} was begun with {begun.read_text().strip()}: give another --out"
-            )
+        before = begun.read_text(encoding="utf-8") if begun.exists() else said
+        if before != said:
+            sys.exit(f"{out} was begun with {before.strip()}: give another --out")
         write_whole(begun, lambda part: part.write_text(said, encoding="utf-8"))
         forms = in_all_forms(orl_faces(), options.degrees)
         table = measure(forms, steps=options.steps, seeds=options.seeds, out=out)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -19,6 +20,9 @@ from metricface.evaluation import (
     verification,
 )
 from metricface.recipes import embed
+
+LEAST = 10
+"""Impostor pairs that a FAR must let in, for its TAR to be shown."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,8 @@ def judge(network: nn.Module, trial: Trial, *, workers: int = 0, count: int = 8)
     given = embed(network, trial.images, workers=workers).cpu()
     if trial.pairs is None:
         labels = trial.images.labels
-        impostors = len(labels) * (len(labels) - 1) // 2
+        sizes = np.unique(labels, return_counts=True)[1]
+        impostors = (len(labels) ** 2 - int((sizes**2).sum())) // 2
         found = verification(given, labels, folds=trial.folds, fars=_fars(impostors))
         near = hardest_pairs(given, labels, count=count)
         return Judged(trial.protocol, found, near, class_distances(given, labels))
@@ -81,10 +86,9 @@ def judge(network: nn.Module, trial: Trial, *, workers: int = 0, count: int = 8)
 
 
 def _fars(impostors: int) -> tuple[float, ...]:
-    """Rates that so many impostor pairs can tell: ten pairs at the least, down to 1e-6."""
-    return tuple(
-        far for far in (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6) if far == 1e-1 or far * impostors >= 10
-    )
+    """Rates at which so many impostor pairs let in enough of them to be counted."""
+    rates = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+    return tuple(far for far in rates if far * impostors >= LEAST)
 
 
 def _hardest_listed(given: Tensor, trial: Trial, same: Tensor, count: int) -> HardestPairs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -121,8 +122,7 @@ def turned_orl(folder: Path, degrees: float = 15) -> Path:
         file = folder / faces.names[faces.labels[number]] / f"{number % 10 + 1}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         if not file.exists():
-            picture = Image.fromarray(pixels)
-            write_whole(file, lambda part, made=picture: made.save(part, format="PNG"))
+            write_whole(file, partial(Image.fromarray(pixels).save, format="PNG"))
     return folder
 
 
