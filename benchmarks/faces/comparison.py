@@ -53,6 +53,9 @@ def report(table: pd.DataFrame, *, degrees: float, steps: int, missed: int, side
         f"{side}; CosFace, {steps} steps, {seeds} seed{'s' if seeds > 1 else ''}, every training "
         "image mirrored, turned, scaled and shifted a little at random.",
         "",
+        f"`python -m benchmarks.faces.alignment --degrees {degrees:g} --steps {steps} "
+        f"--seeds {seeds}`",
+        "",
         "| form | trained network | pixels alone | EER of the network |",
         "|---|---|---|---|",
     ]

@@ -36,22 +36,31 @@ def page(judged: Judged, trial: Trial, settings: dict[str, Any]) -> str:
     sentence = (
         f"Two pictures are taken for one person where the squared distance of their embeddings is "
         f"at most {found.threshold:.3f}. Where each fold is judged by the threshold of the others, "
-        f"{100 * found.accuracy:.2f} % are judged right."
+        f"accuracy is {100 * found.accuracy:.2f} %"
+        f"{', both kinds of pairs counted alike' if trial.pairs is None else ''}."
     )
     parts = [
         f"<p>{escape(judged.protocol.capitalize())}. {escape(sentence)}</p>",
         _table(judged.figures()),
         "<h2>ROC</h2>",
-        _picture(lambda ax: plots.roc(found, ax=ax), (7.0, 4.0)),
+        _picture("TAR by FAR", lambda ax: plots.roc(found, ax=ax), (7.0, 4.0)),
     ]
     if judged.spread is not None:
         spread = judged.spread
         parts += ["<h2>Distances</h2>"]
-        parts += [_picture(lambda ax: plots.class_distance_histogram(spread, ax=ax), (7.0, 3.6))]
+        parts += [
+            _picture(
+                "Distances", lambda ax: plots.class_distance_histogram(spread, ax=ax), (7.0, 3.6)
+            )
+        ]
     pictures, hardest = _shown(judged.hardest, trial)
     parts += [
         "<h2>Hardest pairs</h2>",
-        _picture(lambda ax: plots.hardest_pairs_sheet(pictures, hardest, ax=ax), (11.0, 3.2)),
+        _picture(
+            "Hardest pairs",
+            lambda ax: plots.hardest_pairs_sheet(pictures, hardest, ax=ax),
+            (11.0, 3.2),
+        ),
         "<h2>Settings</h2>",
         _table(settings),
     ]
@@ -70,14 +79,15 @@ def _table(rows: dict[str, Any]) -> str:
     return f"<table>{cells}</table>"
 
 
-def _picture(draw: Callable[[Axes], object], size: tuple[float, float]) -> str:
+def _picture(name: str, draw: Callable[[Axes], object], size: tuple[float, float]) -> str:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, layout="constrained")
     draw(figure.add_subplot())
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=110)
-    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}">'
+    pixels = base64.b64encode(file.getvalue()).decode()
+    return f'<img alt="{name}" src="data:image/png;base64,{pixels}">'
 
 
 def _shown(hardest: HardestPairs, trial: Trial) -> tuple[Any, HardestPairs]:

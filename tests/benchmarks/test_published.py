@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.convergence.run_folder import UNTRAINED, RunFolder
 from benchmarks.convergence.summary import summarise
+from benchmarks.faces.comparison import report
 from benchmarks.report.answer import against_peers, answer, first_to_target
 from benchmarks.report.page import markdown_prose
 from benchmarks.report.run import Run
@@ -26,7 +27,15 @@ def test_the_results_stay_small() -> None:
     said = "pack the run as docs/results.md says; the largest files are"
     assert sum(sizes.values()) <= MOST_BYTES, f"{sum(sizes.values()):,} bytes: {said} {named}"
     assert len(sizes) <= MOST_FILES, f"{len(sizes)} files: {said} {named}"
-    assert {file.relative_to(RESULTS).parts[0] for file in sizes} == set(RUNS)
+    assert {file.relative_to(RESULTS).parts[0] for file in sizes} == {*RUNS, "faces"}
+
+
+def test_what_is_said_of_alignment_is_what_its_cells_say() -> None:
+    folder = RESULTS / "faces"
+    cells = pd.read_csv(folder / "cells.csv")
+    text = report(cells, degrees=15, steps=100, missed=0, side=56)
+    assert (folder / "report.md").read_text(encoding="utf-8") == text
+    assert (cells.groupby(["form", "method", "seed"])["fold"].nunique() == 5).all()
 
 
 def test_the_stated_size_is_the_tested_one() -> None:
