@@ -144,6 +144,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         raise ValueError("--pairs needs --test-images, the folder of its images, and the reverse")
     if options.bin is not None and options.pairs is not None:
         raise ValueError("give --bin or --pairs, not both")
+    if options.device.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError("--device cuda: torch finds no GPU here")
     if options.threads:
         torch.set_num_threads(options.threads)
     out = options.out

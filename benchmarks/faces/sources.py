@@ -83,6 +83,9 @@ class Alignment:
         print(f"{tree}: {made}; which and why: {out / 'faces.csv'}", flush=True)
         if not made.aligned:
             raise ValueError(f"no photograph of {tree} gave a crop: {out / 'faces.csv'} tells why")
+        for folder in sorted(filter(Path.is_dir, out.rglob("*")), reverse=True):
+            if not any(folder.iterdir()):  # nobody is left whose crops it could hold
+                folder.rmdir()
         return out
 
 
@@ -111,8 +114,7 @@ def training_images(given: str, size: Size | None, how: Alignment | None, out: P
         tree = turned_orl(out / "photographs")
     if how is not None:
         tree = how.crops_of(tree, out / "crops")
-    # people of whom no photograph gave a crop have an empty folder
-    return image_folder(tree, size=wanted, colour=True, broken="error" if how is None else "skip")
+    return image_folder(tree, size=wanted, colour=True)
 
 
 def turned_orl(folder: Path, degrees: float = 15) -> Path:
@@ -173,7 +175,7 @@ def listed_trial(file: Path, tree: Path, size: Size, how: Alignment | None, out:
     first, second = (tuple(map(_stem, side)) for side in (written.first, written.second))
     listed = NamedPairs(first, second, written.same, written.folds)
     crops = tree if how is None else how.crops_of(tree, out / "test-crops")
-    images = image_folder(crops, size=size, colour=True, broken="skip")
+    images = image_folder(crops, size=size, colour=True)
     paths = [images.paths[row].relative_to(crops).as_posix() for row in range(len(images))]
     pairs, same = listed.rows([_stem(path) for path in paths]), np.array(listed.same)
     met, rows = np.unique(pairs, return_inverse=True)

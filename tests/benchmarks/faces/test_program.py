@@ -39,7 +39,7 @@ class Ran:
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    """32 photographs, one of them broken, aligned by given points, trained for four steps."""
+    """32 photographs and a broken one, aligned by given points, trained for four steps."""
     home = tmp_path_factory.mktemp("faces")
     faces = orl_faces()
     lines = ["path," + ",".join(f"{axis}{n}" for n in range(1, 6) for axis in "xy")]
@@ -51,7 +51,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
             Image.fromarray(wide).save(home / "photographs" / path)
             numbers = [str(value + BORDER) for point in POINTS for value in point]
             lines.append(",".join([path, *numbers]))
-    (home / "photographs" / "p0" / "broken.jpg").write_bytes(b"no picture")
+    (home / "photographs" / "nobody").mkdir()
+    (home / "photographs" / "nobody" / "broken.jpg").write_bytes(b"no picture")
     (home / "points.csv").write_text("\n".join(lines))
     command = [str(home / "photographs"), "--align", str(home / "points.csv")]
     command += ["--size", "32x32", "--dim", "8", "--batch", "4x3", "--unseen", "0.25"]
@@ -66,7 +67,7 @@ def test_photographs_become_crops_figures_and_a_page(ran: Ran) -> None:
     assert figures["genuine_pairs"] == 2 * PICTURES * (PICTURES - 1) // 2
     assert figures["impostor_pairs"] == PICTURES**2
     assert len(list((ran.out / "crops").rglob("*.png"))) == PEOPLE * PICTURES
-    assert "p0/broken.jpg" in (ran.out / "crops" / "faces.csv").read_text()
+    assert "nobody/broken.jpg" in (ran.out / "crops" / "faces.csv").read_text()
     text = (ran.out / "page.html").read_text()
     assert f"at most {figures['threshold']:.3f}" in text
     assert text.count("data:image/png;base64,") == 3
