@@ -197,7 +197,7 @@ def test_one_large_identity_does_not_hide_the_others() -> None:
 
 @pytest.mark.parametrize("index", ["ivf", "hnsw"])
 def test_default_effort_misses_little(index: Literal["ivf", "hnsw"]) -> None:
-    x, labels = _clustered(3000, dim=16)
+    x, labels = _clustered(600, dim=16)
     exact = nearest_impostors(x, labels, 5)
     found = nearest_impostors(x, labels, 5, index=index)
     assert found.recall(exact) > 0.9
