@@ -133,7 +133,9 @@ class RunFolder:
         if old is not None:
             known = old["methods"]
             again = {name: known[name] for name in content["methods"] if name in known}
-            changed = changes(old["settings"], content["settings"]) + changes(
+            # A setting that is younger than the folder had its default there.
+            before = asdict(Settings(**old["settings"]))
+            changed = changes(before, content["settings"]) + changes(
                 again, {name: content["methods"][name] for name in again}
             )
             if changed:

@@ -28,6 +28,7 @@ class Settings:
         p: identities per batch.
         k: images of each.
         dim: length of the embedding.
+        network: which of :data:`~benchmarks.convergence.network.NETWORKS` is trained.
         identities: how many identities are trained on; None is all there are.
         quality: JPEG quality of the held-out images; None leaves them as they are.
         pixels: pixels the held-out images are reduced to; None leaves them as they are.
@@ -52,6 +53,7 @@ class Settings:
     p: int = 32
     k: int = 4
     dim: int = 128
+    network: Literal["small", "strided"] = "small"
     identities: int | None = None
     quality: int | None = None
     pixels: int | None = None
@@ -77,7 +79,9 @@ class Settings:
 
 DEFAULTS = {
     "glyphs": Settings("glyphs"),
-    "han": Settings("han", steps=5000, eval_every=2500, p=64, identities=5000),
+    "han": Settings(
+        "han", steps=5000, eval_every=500, p=64, identities=5000, network="strided"
+    ),
     "orl": Settings(
         "orl", folds=5, steps=200, eval_every=25, p=16, padding="border", jitter_held=False
     ),
@@ -94,12 +98,12 @@ most of them; jittered, they have to be recognised. Faces differ enough as they 
 
 HEADLINES = {
     "glyphs": ("recall_at_1", 0.80),
-    "han": ("map_at_r", 0.50),
+    "han": ("map_at_r_unseen_typefaces", 0.80),
     "orl": ("tar_at_0.01", 0.55),
 }
 """The metric that tells methods apart on each data set, and a target worth reaching.
 
-For han, whose characters have tens of images, it is MAP@R.
+For han it is MAP@R among images of characters never seen in families of typefaces never seen.
 
 Recall@1 of the ORL faces is near 1 for raw pixels, so there it is the true accept rate at FAR 1e-2.
 """

@@ -14,7 +14,7 @@ from scipy.stats import qmc
 from torch import Tensor, nn
 
 from benchmarks.convergence.folds import Fold, Jitter
-from benchmarks.convergence.network import SmallConvNet
+from benchmarks.convergence.network import NETWORKS
 from benchmarks.convergence.settings import Settings
 from metricface.memory import CrossBatchMemory
 from metricface.recipes import BatchSampler, LookAlikes, Objective, Options, fit
@@ -62,10 +62,10 @@ class Setup:
         """Length of the embedding."""
         return self.settings.dim
 
-    def model(self) -> SmallConvNet:
+    def model(self) -> nn.Module:
         """The network with the initial weights of this seed: the same for every method."""
         with seeded(self.seed):
-            return SmallConvNet(self.dim).to(self.settings.device)
+            return NETWORKS[self.settings.network](self.dim).to(self.settings.device)
 
     def sampler(self) -> PKSampler:
         """The batches of this seed: the same for every method."""
