@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from benchmarks.convergence.__main__ import chosen_settings, main, parser
-from benchmarks.convergence.folds import BothAxes, load, make_folds
+from benchmarks.convergence.folds import VERIFIED_EVERY, BothAxes, load, make_folds
 from benchmarks.convergence.settings import defaults, headline
 from metricface.data import TypefaceSet
 from metricface.recipes import unseen_identities
@@ -61,21 +61,22 @@ def test_characters_and_families_of_typefaces_are_held_out(
     assert len(np.unique(trained.labels)) == 20
     assert len(np.unique(trained.families)) == 7  # 70 % of 10
     assert not set(trained.labels) & set(fold.held.labels)
-    assert len(np.unique(fold.held.labels)) == 5
-    # in all twenty typefaces, or in those that are not the test's
+    count = 4 if held == "test" else 2
+    assert len(np.unique(fold.held.labels)) == count
+    # in one typeface of each of the ten families, or of those that are not the test's
     each = np.bincount(fold.held.labels)
-    assert set(each[each > 0]) == {20 if held == "test" else 20 - 2 * 1}
+    assert set(each[each > 0]) == {10 if held == "test" else 10 - 1}
     unseen = met.unseen.numpy()
-    assert unseen.sum() == (5 * 2 * 1 if held == "test" else 5 * 2 * 2)
+    assert unseen.sum() == (count * 1 if held == "test" else count * 2)
     assert not set(fold.held.labels[unseen]) & set(trained.labels)
     if held == "validation":
         assert not set(fold.held.labels) & set(tested.held.labels)
 
 
 def test_every_metric_is_taken_of_unseen_typefaces_too() -> None:
-    labels = torch.arange(40).repeat_interleave(6)
-    unseen = torch.arange(240) % 6 < 3
-    good, bad = torch.eye(40)[labels], torch.eye(40)[torch.arange(240) % 40]
+    labels = torch.arange(160).repeat_interleave(6)
+    unseen = torch.arange(960) % 6 < 3
+    good, bad = torch.eye(160)[labels], torch.eye(160)[torch.arange(960) % 150]
     embeddings = torch.where(unseen[:, None], bad, good)
     found = BothAxes(unseen)(embeddings, labels)
     alone = unseen_identities(embeddings[unseen], labels[unseen])
@@ -83,6 +84,10 @@ def test_every_metric_is_taken_of_unseen_typefaces_too() -> None:
     assert found["map_at_r"] == unseen_identities(embeddings, labels)["map_at_r"]
     assert found["map_at_r_unseen_typefaces"] < found["map_at_r"]
     assert len(found) == 2 * len(alone)
+    some = torch.isin(labels, torch.arange(0, 160, VERIFIED_EVERY))
+    verified = unseen_identities(embeddings[some], labels[some])
+    assert found["eer"] == verified["eer"]
+    assert found["recall_at_1"] != verified["recall_at_1"]
 
 
 def test_where_fonts_lack_the_command_says_what_to_install(

@@ -63,6 +63,20 @@ def test_changed_settings_are_refused_by_name(settings: Settings, tmp_path: Path
     assert (tmp_path / "settings.json").read_text() == before
 
 
+def test_a_folder_goes_on_where_a_setting_is_younger_than_it(
+    settings: Settings, tmp_path: Path
+) -> None:
+    claim(tmp_path, settings, [METHODS["random"]])
+    file = tmp_path / "settings.json"
+    written = json.loads(file.read_text())
+    del written["settings"]["network"]
+    file.write_text(json.dumps(written))
+    with pytest.raises(ValueError, match="network was 'small', is 'strided'"):
+        claim(tmp_path, replace(settings, network="strided"), [METHODS["random"]])
+    claim(tmp_path, settings, [METHODS["semi-hard"]])
+    assert json.loads(file.read_text())["settings"]["network"] == "small"
+
+
 def test_a_method_that_changed_its_rule_is_refused(settings: Settings, tmp_path: Path) -> None:
     claim(tmp_path, settings, [METHODS["random"]])
     claim(tmp_path, settings, [METHODS["semi-hard"]])
