@@ -139,10 +139,10 @@ def make_folds(images: ImageSet, settings: Settings) -> list[Fold]:
     never trained on, whichever side is evaluated.
 
     Of a set with typefaces, 85 % of the characters are to train, 4.5 % for validation and 10.5 %
-    for the test, and 70 % of the families of typefaces are trained on; 15 % are unseen where validation
-    identities are evaluated, which are shown in these and the trained ones alone, and the other
-    15 % where those of the test are, which are shown in all. Held-out characters are shown in one
-    typeface of each family: beside its own bold, a character is found by its family's design.
+    for the test, and 70 % of the families of typefaces are trained on. Of the other families half
+    are unseen where validation identities are evaluated, which are shown in these and the trained
+    ones alone, and half where those of the test are, which are shown in all. Held-out characters
+    are shown in one typeface of each family: beside its own bold, a character is found by design.
 
     Args:
         images: the whole data set.

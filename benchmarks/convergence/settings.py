@@ -79,9 +79,7 @@ class Settings:
 
 DEFAULTS = {
     "glyphs": Settings("glyphs"),
-    "han": Settings(
-        "han", steps=5000, eval_every=500, p=64, identities=5000, network="strided"
-    ),
+    "han": Settings("han", steps=5000, eval_every=500, p=64, identities=5000, network="strided"),
     "orl": Settings(
         "orl", folds=5, steps=200, eval_every=25, p=16, padding="border", jitter_held=False
     ),

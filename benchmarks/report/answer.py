@@ -108,29 +108,68 @@ def first_to_target(run: Run, summary: pd.DataFrame) -> str:
     return f"{said} by steps ({steps}) and **{soonest['method']}** by training time ({seconds})."
 
 
-def against_peers(run: Run, summary: pd.DataFrame) -> str | None:
-    """How much sooner than the best of another library our best is where that one ends.
+class Race(NamedTuple):
+    """A method of this library on the way to where the best of another ends."""
 
-    Both are read from their mean curves, to the evaluation; nothing unless both kinds finished.
+    peer: str
+    end: float
+    """The peer's mean headline after its last step."""
+    own: str
+    theirs: tuple[float, float]
+    """Step and second at which the peer's mean first is there."""
+    ours: tuple[float, float]
+    """The same of this library's method; NaN where it never is."""
+
+    @property
+    def ratios(self) -> tuple[float, float]:
+        """Theirs over ours, in steps and in training time; NaN where ours never is there."""
+        steps, seconds = (t / o if o else math.inf for t, o in zip(*self[3:], strict=True))
+        return steps, seconds
+
+
+def race(run: Run, summary: pd.DataFrame, own: str | None = None) -> Race | None:
+    """The best complete method of another library against one of this.
+
+    Both are read from their mean curves, to the evaluation.
+
+    Args:
+        run: whose curves.
+        summary: of the run.
+        own: a complete method; None is the best of this library.
+
+    Returns:
+        None unless both kinds finished.
     """
     ranked = ranking(run, summary)
     foreign = ranked["method"].map(lambda name: run.methods[name]["family"] == "peer").astype(bool)
     if not foreign.any() or foreign.all():
         return None
-    peer, own = (str(ranked[side]["method"].iloc[0]) for side in (foreign, ~foreign))
+    peer, best = (str(ranked[side]["method"].iloc[0]) for side in (foreign, ~foreign))
     end = float(ranked[foreign][run.headline].iloc[0])
-    theirs, ours = (_arrival(run, method, end) for method in (peer, own))
+    own = best if own is None else own
+    return Race(peer, end, own, _arrival(run, peer, end), _arrival(run, own, end))
+
+
+def against_peers(run: Run, summary: pd.DataFrame) -> str | None:
+    """How much sooner than the best of another library our best is where that one ends.
+
+    Nothing unless both kinds finished.
+    """
+    found = race(run, summary)
+    if found is None:
+        return None
     said = (
-        f"The best method of another library, **{peer}**, ends at {number(end)}, which its mean "
-        f"first reaches after {theirs[0]:.0f} steps and {_seconds(theirs[1])}"
+        f"The best method of another library, **{found.peer}**, ends at {number(found.end)}, "
+        f"which its mean first reaches after {found.theirs[0]:.0f} steps and "
+        f"{_seconds(found.theirs[1])}"
     )
-    if not math.isfinite(ours[0]):
-        return f"{said}; the best of this one, **{own}**, does not get there."
-    ratios = [number(t / o, 2) if o > 0 else "∞" for t, o in zip(theirs, ours, strict=True)]
+    if not math.isfinite(found.ours[0]):
+        return f"{said}; the best of this one, **{found.own}**, does not get there."
+    ratios = ["∞" if math.isinf(ratio) else number(ratio, 2) for ratio in found.ratios]
     return (
-        f"{said}; the best of this one, **{own}**, is there after {ours[0]:.0f} steps and "
-        f"{_seconds(ours[1])}. Theirs over ours: {ratios[0]} in steps, {ratios[1]} in training "
-        "time."
+        f"{said}; the best of this one, **{found.own}**, is there after {found.ours[0]:.0f} steps "
+        f"and {_seconds(found.ours[1])}. Theirs over ours: {ratios[0]} in steps, {ratios[1]} in "
+        "training time."
     )
 
 

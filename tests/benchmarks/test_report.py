@@ -21,7 +21,7 @@ import pytest
 
 from benchmarks.convergence.run_folder import Cell
 from benchmarks.convergence.summary import summarise
-from benchmarks.report import distances
+from benchmarks.report import distances, ratio
 from benchmarks.report.__main__ import main, parser, report
 from benchmarks.report.answer import against_peers, answer, first_to_target, paired_gap
 from benchmarks.report.curves import story_panels
@@ -648,6 +648,43 @@ def test_a_peer_that_is_never_reached_is_said_to_be(tmp_path: Path) -> None:
     assert said.endswith("**semi-hard**, does not get there.")
     alone = write_run(tmp_path / "alone", {"semi-hard": (0.7, 0.7)})
     assert against_peers(*with_summary(alone)) is None
+
+
+def write_choice(path: Path, **values: float) -> None:
+    """A tuning.csv with one chosen setting a method."""
+    lines = [f"{name},{{}},0,0,20,{value},True" for name, value in values.items()]
+    head = "method,setting,seed,fold,step,recall_at_1,chosen"
+    (path / "tuning.csv").write_text("\n".join([head, *lines]) + "\n", encoding="utf-8")
+
+
+def test_the_ratio_is_of_the_method_that_did_best_on_validation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ends = {"random": (0.8, 0.8), "semi-hard": (0.9, 0.9), "pml-a": (0.7, 0.7)}
+    middles = {"random": (0.75, 0.75), "semi-hard": (0.6, 0.6), "pml-a": (0.6, 0.6)}
+    seconds = {"random": 8.0, "semi-hard": 16.0, "pml-a": 20.0}
+    path = write_run(tmp_path / "run", ends, middles=middles, seconds=seconds)
+    with pytest.raises(SystemExit, match="chose nothing on validation identities: name a --method"):
+        ratio.main([str(path)])
+    write_choice(path, **{"random": 0.5, "semi-hard": 0.4, "pml-a": 0.9})
+    assert ratio.chosen_on_validation(Run(path)) == "random"
+    ratio.main([str(path)])
+    shown = dict(line.rsplit(maxsplit=1) for line in capsys.readouterr().out.strip().splitlines())
+    assert shown["theirs"] == "pml-a"
+    assert (shown["ours"], shown["its step"], shown["its s"]) == ("random", "10", "4.0")
+    assert (shown["times fewer steps"], shown["times fewer s"]) == ("2.00", "5.00")
+    assert ratio.ratio(Run(path), "semi-hard")["times fewer steps"] == "1.00"
+    with pytest.raises(SystemExit, match="no complete method 'cosface': random, semi-hard"):
+        ratio.main([str(path), "--method", "cosface"])
+
+
+def test_the_ratio_needs_another_library_and_says_never(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "run", {"semi-hard": (0.7, 0.7), "pml-a": (0.8, 0.8)})
+    line = ratio.ratio(Run(path), "semi-hard")
+    assert (line["its step"], line["times fewer steps"]) == ("never", "–")
+    alone = write_run(tmp_path / "alone", {"semi-hard": (0.7, 0.7)})
+    with pytest.raises(SystemExit, match="no complete method of another library"):
+        ratio.main([str(alone), "--method", "semi-hard"])
 
 
 # Tuning and distances
