@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -118,7 +122,7 @@ def embed_together(
     bounds = [count * place // world for place in range(world + 1)]
     counts = [stop - start for start, stop in pairwise(bounds)]
     start = min(bounds[rank()], count - 1)  # a rank without a part learns of the dimension
-    part = _Stretch(data, start, max(counts[rank()], 1))
+    part = Picked(data, range(start, start + max(counts[rank()], 1)))
     rest_before_fork(workers)
     own = everywhere(lambda: embed(model, part, workers=workers, amp=amp, batch=batch))
     return gather_rows(own[: counts[rank()]], counts).to(own.device)
@@ -126,17 +130,32 @@ def embed_together(
 
 def embedding_dim(model: nn.Module, data: Labelled, batch: InputsOf | None = None) -> int:
     """D, from the embedding of the first item; ``batch`` as of :func:`embed`."""
-    return embed(model, _Stretch(data, 0, min(1, len(data))), batch=batch).shape[1]
+    return embed(model, Picked(data, range(min(1, len(data)))), batch=batch).shape[1]
 
 
-class _Stretch:
-    """A dataset of some consecutive items of another."""
+class Picked:
+    """A dataset of some items of another, for :func:`embed`; their identities are not known.
 
-    def __init__(self, data: Labelled, start: int, count: int) -> None:
-        self.data, self.labels, self._start = data, range(count), start
+    Args:
+        data: the other.
+        numbers: of its items.
+
+    Example:
+        >>> import numpy as np
+        >>> from metricface.data import ImageSet
+        >>> grey = np.arange(3, dtype=np.uint8).repeat(4).reshape(3, 2, 2)
+        >>> images = ImageSet(grey, np.arange(3), ("a", "b", "c"))
+        >>> some = Picked(images, [2, 0])
+        >>> len(some), round(float(some[0][0].max()) * 255)
+        (2, 2)
+    """
+
+    def __init__(self, data: Labelled, numbers: Sequence[int] | npt.NDArray[np.int64]) -> None:
+        self.data, self._numbers = data, numbers
+        self.labels = range(len(numbers))
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self._numbers)
 
-    def __getitem__(self, index: int) -> object:
-        return self.data[self._start + index]
+    def __getitem__(self, index: int) -> Any:
+        return self.data[int(self._numbers[index])]

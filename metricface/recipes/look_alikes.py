@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -12,7 +14,7 @@ from metricface.offline import identity_neighbours
 from metricface.offline.identity_neighbours import By
 from metricface.offline.impostors import Index
 from metricface.recipes.batches import InputsOf, Labelled, identity_numbers
-from metricface.recipes.embed import embed_together
+from metricface.recipes.embed import Picked, embed_together
 from metricface.samplers import HardIdentitySampler
 
 
@@ -29,6 +31,8 @@ class LookAlikes:
         warmup: epochs before the first, at least 0.
         k: look-alikes listed for each identity.
         by: what stands for an identity: ``"mean"`` of its embeddings, or a random ``"sample"``.
+        images: how many of each identity are embedded, at random; None is all. With a few, the
+            search costs a few steps of training where all would cost an epoch.
         index: how they are sought: ``"exact"``, ``"ivf"`` or ``"hnsw"``.
 
     Raises:
@@ -48,12 +52,14 @@ class LookAlikes:
     k: int = 32
     by: By = "mean"
     index: Index = "exact"
+    images: int | None = None
 
     def __post_init__(self) -> None:
         """Counts must be counts."""
-        for name, least in (("every", 1), ("warmup", 0), ("k", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        for name, least in (("every", 1), ("warmup", 0), ("k", 1), ("images", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ValueError(f"{name} must be at least {least}, got {value}")
 
     def due(self, epoch: int) -> bool:
         """Whether look-alikes are sought before this epoch."""
@@ -85,12 +91,16 @@ class LookAlikes:
         """
         if not self.due(epoch):
             return
-        embeddings = embed_together(model, data, workers=workers, amp=amp, batch=batch)
+        numbers = identity_numbers(data)
+        some = _drawn(numbers, len(numbers) if self.images is None else self.images, epoch)
+        embeddings = embed_together(
+            model, Picked(data, some), workers=workers, amp=amp, batch=batch
+        )
         # One rank decides: with several threads an approximate index may find others.
         found = on_rank_0(
             lambda: identity_neighbours(
                 embeddings,
-                identity_numbers(data),
+                numbers[some],
                 self.k,
                 by=self.by,
                 index=self.index,
@@ -98,3 +108,11 @@ class LookAlikes:
             )
         )
         sampler.set_neighbours(found)
+
+
+def _drawn(numbers: npt.NDArray[np.int64], images: int, seed: int) -> npt.NDArray[np.int64]:
+    """So many items of each identity at random, or all it has, in the order of the items."""
+    shuffled = np.random.default_rng(seed).permutation(len(numbers))
+    order = shuffled[np.argsort(numbers[shuffled], kind="stable")]
+    place = np.arange(len(order)) - np.searchsorted(numbers[order], numbers[order])
+    return np.sort(order[place < images])

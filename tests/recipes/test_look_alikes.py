@@ -115,7 +115,28 @@ def test_the_present_network_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
         assert not torch.equal(asked[0][1], asked[1][1])
 
 
-@pytest.mark.parametrize("name", ["every", "k"])
+def test_a_few_images_of_each_identity_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two at random, others each time; of an identity with one that one."""
+    seen: list[tuple[np.ndarray[Any, Any], Tensor]] = []
+    data = DATA.subset(np.arange(1, len(DATA.labels) - 3))  # 3 of the first, 1 of the last
+
+    def note(_model: nn.Module, picked: Any, **_: Any) -> Tensor:
+        items = [picked[i] for i in range(len(picked))]
+        pixels = torch.stack([image.flatten() for image, _ in items])
+        seen.append((np.array([int(label) for _, label in items]), pixels))
+        return pixels
+
+    monkeypatch.setattr("metricface.recipes.look_alikes.embed_together", note)
+    sampler = HardIdentitySampler(data.labels, SIZE, 2, NOBODY)
+    plan = LookAlikes(warmup=0, k=SIZE - 1, images=2)
+    for epoch in range(2):
+        plan.refresh(sampler, nn.Flatten(), data, epoch=epoch)
+        assert np.bincount(seen[-1][0]).tolist() == [2] * (COUNT - 1) + [1]
+    assert not torch.equal(seen[0][1], seen[1][1])
+    assert all(related(torch.as_tensor(data.labels[batch])) == 1 for batch in sampler)
+
+
+@pytest.mark.parametrize("name", ["every", "k", "images"])
 def test_counts_must_be_counts(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} must be at least 1, got 0"):
         LookAlikes(**{name: 0})  # type: ignore[arg-type]
