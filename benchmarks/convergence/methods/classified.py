@@ -83,7 +83,7 @@ CLASSIFIED = [
         "gb-cosface",
         "cosine margin on both sides of a global boundary",
         lambda c, d, v: classifiers.GBCosFace(c, d, scale=v["scale"], margin=v["margin"]),
-        scale=(32.0, 16.0, 8.0),
+        scale=(32.0, 16.0, 10.0),
         margin=(0.16, 0.1),
     ),
     _head(
