@@ -11,7 +11,8 @@ from torch import Tensor
 
 from benchmarks.convergence.folds import Fold, make_folds
 from benchmarks.convergence.methods import METHODS, Setup, choose
-from benchmarks.convergence.settings import Settings
+from benchmarks.convergence.settings import DEFAULTS, Settings
+from metricface.classifiers import min_scale
 from metricface.data import ImageSet
 from metricface.recipes import embed
 from metricface.recipes.batches import Batch, Batches
@@ -50,6 +51,15 @@ def test_every_method_starts_from_the_same_weights_and_sees_the_same_batches(
         for mine, theirs in zip(drawn[:compared], expected[:compared], strict=True):
             for one, other in zip(mine, theirs, strict=True):
                 assert torch.equal(one, other), name
+
+
+def test_no_scale_is_tried_that_cannot_part_the_classes() -> None:
+    """A classifier refuses such a scale, which would end a run in its midst."""
+    classes = max(each.identities or 0 for each in DEFAULTS.values())
+    least = min_scale(classes, 0.5)
+    assert classes == 5000
+    for name in ("normface", "cosface", "arcface", "gb-cosface", "pml-cosface", "pml-arcface"):
+        assert min(METHODS[name].space["scale"]) >= least, name
 
 
 def test_another_seed_is_another_start_and_other_batches(

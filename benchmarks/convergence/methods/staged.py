@@ -81,7 +81,7 @@ def _batch_hard_look_alikes(setup: Setup, values: Values) -> Trained:
         seed=setup.seed,
     )
     loss = TripletLoss("soft", distance=Euclidean())
-    look_alikes = recipes.LookAlikes(every=1, warmup=2, k=16)
+    look_alikes = recipes.LookAlikes(every=1, warmup=2, k=16, images=16)
     miner = BatchHardMiner(distance=Euclidean())
     return setup.fit(loss, values, miner=miner, sampler=sampler, look_alikes=look_alikes)
 
