@@ -1,0 +1,172 @@
+"""``python -m benchmarks.sweep``: one setting of the convergence benchmark at several values."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from benchmarks.convergence.__main__ import run
+from benchmarks.convergence.summary import half_width
+from benchmarks.files import write_table
+from benchmarks.report.labels import interval, metric
+from benchmarks.report.run import Run
+from metricface.files import write_whole
+from metricface.plots.palette import FAINT, INK, line_style
+
+OPTIONS = {"dim": "--dim", "identities": "--train-identities", "batch": "--batch"}
+NAMES = {
+    "dim": "length of the embedding",
+    "identities": "identities trained on",
+    "batch": "batch, identities × images",
+}
+
+DESCRIPTION = """\
+Run the convergence benchmark once for each value of one setting, all else alike, and put the ends
+side by side: FaceNet's tables of embedding size and amount of training data, and the shape of the
+batch.
+"""
+
+EPILOG = """\
+what comes out, in --out:
+  SETTING-VALUE/    a run folder for each value, which benchmarks.report can show
+  SETTING.csv       every evaluation of every cell, with the value
+  SETTING.md        the table, with 95 % t-intervals over the seeds
+  SETTING.png       the same as a picture
+
+A killed sweep goes on when the command is given again. Other options go to every run, as
+python -m benchmarks.convergence --help lists them.
+
+examples:
+  python -m benchmarks.sweep dim 32 64 128 256 --methods batch-hard-soft,semi-hard --seeds 3 \\
+      --chosen-in docs/results/glyphs --out runs/sweeps
+  python -m benchmarks.sweep batch 64x2 32x4 16x8 --methods batch-hard-soft --out runs/sweeps
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    arguments = argparse.ArgumentParser(
+        prog="python -m benchmarks.sweep",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = arguments.add_argument
+    add("setting", choices=list(OPTIONS), help="what is varied")
+    add("values", nargs="+", metavar="VALUE", help="numbers, or PxK for batch")
+    add("--data", default="glyphs", metavar="NAME|DIR", help="default: glyphs")
+    add("--methods", required=True, metavar="A,B,C", help="names or patterns")
+    add("--seeds", type=int, default=1, metavar="N", help="cells per method, default 1")
+    add("--out", type=Path, required=True, metavar="DIR", help="for all of it")
+    return arguments
+
+
+def collected(setting: str, values: Sequence[str], out: Path) -> tuple[pd.DataFrame, str]:
+    """Every evaluation of the runs of a sweep, and what their methods are compared by.
+
+    Args:
+        setting: what was varied.
+        values: of it, in the order of the table.
+        out: the folder of the run folders.
+
+    Raises:
+        ValueError: a run folder is missing or another's.
+    """
+    runs = {value: Run(out / f"{setting}-{value}") for value in values}
+    rows = [run.trained.assign(**{setting: value}) for value, run in runs.items()]
+    table: pd.DataFrame = pd.concat(rows, ignore_index=True)
+    first = [setting, "method", "seed", "fold", "step"]
+    ordered: pd.DataFrame = table[[*first, *table.columns.difference(first, sort=False)]]
+    return ordered, runs[values[0]].headline
+
+
+def ends(table: pd.DataFrame, setting: str, headline: str) -> pd.DataFrame:
+    """Mean and half-width of the headline after the last step, folds of a seed averaged.
+
+    Returns:
+        A row for each value and method, in the order of the table: ``mean``, ``half``.
+
+    Example:
+        >>> rows = [("32", 0, 0.8), ("32", 1, 0.9), ("64", 0, 0.9), ("64", 1, 0.9)]
+        >>> table = pd.DataFrame(rows, columns=["dim", "seed", "recall"])
+        >>> found = ends(table.assign(method="m", step=10, fold=0), "dim", "recall")
+        >>> [(value, round(mean, 2)) for (value, _), mean in found["mean"].items()]
+        [('32', 0.85), ('64', 0.9)]
+    """
+    keys = [setting, "method"]
+    last = table[table["step"] == table.groupby(keys)["step"].transform("max")]
+    seeds = last.groupby([*keys, "seed"], sort=False)[headline].mean()
+    grouped = seeds.groupby(level=keys, sort=False)
+    return pd.DataFrame({"mean": grouped.mean(), "half": grouped.apply(half_width)})
+
+
+def markdown(found: pd.DataFrame, setting: str, headline: str, command: str) -> str:
+    """The ends as a table, a row for each value and a column for each method."""
+    values, methods = (found.index.unique(level=level) for level in range(2))
+    lines = [
+        f"{metric(headline)} on identities never trained on, by {NAMES[setting]}; mean ± 95 % "
+        "t-interval over the seeds.",
+        "",
+        f"`{command}`",
+        "",
+        f"| {setting} | {' | '.join(methods)} |",
+        f"|---|{'---|' * len(methods)}",
+    ]
+    for value in values:
+        cells = [interval(*found.loc[(value, method), ["mean", "half"]]) for method in methods]
+        lines.append(f"| {value.replace('x', ' × ')} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def picture(found: pd.DataFrame, setting: str, headline: str) -> Figure:
+    """A line for each method, its intervals as bars."""
+    values, methods = (found.index.unique(level=level) for level in range(2))
+    with mpl.rc_context({"text.color": INK, "axes.edgecolor": FAINT, "axes.labelcolor": INK}):
+        figure = Figure(figsize=(5.2, 3.4), layout="constrained")
+        axes = figure.subplots()
+        for number, method in enumerate(methods):
+            line, style = found.xs(method, level="method").reindex(values), line_style(number)
+            mean, half = line["mean"], line["half"]
+            axes.errorbar(range(len(values)), mean, half, capsize=3, label=method, **style)
+        axes.set_xticks(range(len(values)), [value.replace("x", "×") for value in values])
+        axes.set_xlabel(NAMES[setting])
+        axes.set_ylabel(metric(headline))
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False)
+    return figure
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run every value, then put them side by side; errors of the user end it with one sentence."""
+    typed = sys.argv[1:] if arguments is None else list(arguments)
+    options, further = parser().parse_known_args(typed)
+    setting, out = options.setting, options.out
+    try:
+        for value in options.values:
+            shared = ["--data", options.data, "--methods", options.methods]
+            shared += ["--seeds", str(options.seeds), "--out", str(out / f"{setting}-{value}")]
+            run([*shared, OPTIONS[setting], value, *further])
+        table, headline = collected(setting, options.values, out)
+    except (ValueError, ImportError, OSError) as error:
+        sys.exit(f"benchmarks.sweep: {error}")
+    found = ends(table, setting, headline)
+    command = shlex.join(["python", "-m", "benchmarks.sweep", *typed])
+    text = markdown(found, setting, headline, command)
+    files = [out / f"{setting}.{ending}" for ending in ("csv", "md", "png")]
+    write_table(files[0], table)
+    write_whole(files[1], partial(Path.write_text, data=text, encoding="utf-8"))
+    figure = picture(found, setting, headline)
+    write_whole(files[2], lambda part: figure.savefig(part, dpi=96, format="png"))
+    print(text, *files, sep="\n")
+
+
+if __name__ == "__main__":
+    main()
