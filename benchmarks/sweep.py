@@ -84,8 +84,7 @@ def collected(setting: str, values: Sequence[str], out: Path) -> tuple[pd.DataFr
     rows = [run.trained.assign(**{setting: value}) for value, run in runs.items()]
     table: pd.DataFrame = pd.concat(rows, ignore_index=True)
     first = [setting, "method", "seed", "fold", "step"]
-    ordered: pd.DataFrame = table[[*first, *table.columns.difference(first, sort=False)]]
-    return ordered, runs[values[0]].headline
+    return table[[*first, *table.columns.difference(first, sort=False)]], runs[values[0]].headline
 
 
 def ends(table: pd.DataFrame, setting: str, headline: str) -> pd.DataFrame:
@@ -105,7 +104,8 @@ def ends(table: pd.DataFrame, setting: str, headline: str) -> pd.DataFrame:
     last = table[table["step"] == table.groupby(keys)["step"].transform("max")]
     seeds = last.groupby([*keys, "seed"], sort=False)[headline].mean()
     grouped = seeds.groupby(level=keys, sort=False)
-    return pd.DataFrame({"mean": grouped.mean(), "half": grouped.apply(half_width)})
+    found: pd.DataFrame = grouped.agg(mean="mean", half=half_width)
+    return found
 
 
 def markdown(found: pd.DataFrame, setting: str, headline: str, command: str) -> str:
