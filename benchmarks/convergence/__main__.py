@@ -139,7 +139,7 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--target",
         type=float,
-        help="of the headline; default: 0.80 for glyphs, 0.80 for han, 0.55 for faces",
+        help="of the headline; default: 0.80 for glyphs, 0.50 for han, 0.55 for faces",
     )
     add("--device", help="default: cpu")
     add(

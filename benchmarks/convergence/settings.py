@@ -96,7 +96,7 @@ most of them; jittered, they have to be recognised. Faces differ enough as they 
 
 HEADLINES = {
     "glyphs": ("recall_at_1", 0.80),
-    "han": ("map_at_r_unseen_typefaces", 0.80),
+    "han": ("map_at_r_unseen_typefaces", 0.50),
     "orl": ("tar_at_0.01", 0.55),
 }
 """The metric that tells methods apart on each data set, and a target worth reaching.

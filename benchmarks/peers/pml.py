@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytorch_metric_learning import losses, miners
+from pytorch_metric_learning import losses, miners, reducers
 from pytorch_metric_learning.utils import distributed
 
 
@@ -51,6 +51,23 @@ def batch_hard(margin: float = 0.2) -> tuple[Any, Any]:
         0.1
     """
     return miners.BatchHardMiner(), losses.TripletMarginLoss(margin=margin)
+
+
+def batch_hard_soft() -> tuple[Any, Any]:
+    """The hardest positive and the hardest negative of each anchor, and the soft margin.
+
+    The mean over all triplets, as in "In Defense of the Triplet Loss": their own default averages
+    over the terms above 0, which here are all.
+
+    Returns:
+        The miner and the loss.
+
+    Example:
+        >>> batch_hard_soft()[1].smooth_loss
+        True
+    """
+    loss = losses.TripletMarginLoss(margin=0, smooth_loss=True, reducer=reducers.MeanReducer())
+    return miners.BatchHardMiner(), loss
 
 
 def contrastive(positive_margin: float = 0.0, negative_margin: float = 1.0) -> tuple[Any, Any]:

@@ -8,6 +8,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.peers import pml
+from metricface.distances import Euclidean
+from metricface.losses import TripletLoss
+from metricface.miners import BatchHardMiner
 
 
 def batch() -> tuple[Tensor, Tensor]:
@@ -34,3 +37,12 @@ def test_its_semi_hard_keeps_every_violator_in_euclidean_distance() -> None:
     assert len(expected) > 3
     value = float(loss(embeddings, labels, miner(embeddings, labels)))
     assert abs(value - sum(terms) / len(terms)) < 1e-6
+
+
+def test_its_soft_margin_on_the_hardest_is_ours() -> None:
+    embeddings, labels = batch()
+    miner, loss = pml.batch_hard_soft()
+    euclidean = Euclidean()
+    mined = BatchHardMiner(distance=euclidean)(embeddings, labels)
+    ours = TripletLoss("soft", euclidean)(embeddings, labels, mined)
+    assert abs(float(loss(embeddings, labels, miner(embeddings, labels)) - ours)) < 1e-9

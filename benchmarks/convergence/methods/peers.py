@@ -46,6 +46,11 @@ PEERS = [
         margin=HINGE_MARGINS,
     ),
     _peer(
+        "batch-hard-soft",
+        "BatchHardMiner, TripletMarginLoss(smooth_loss=True)",
+        lambda setup, v: pml.batch_hard_soft(),
+    ),
+    _peer(
         "contrastive",
         "ContrastiveLoss over all pairs",
         lambda setup, v: pml.contrastive(0.0, v["margin"]),
