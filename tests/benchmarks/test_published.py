@@ -13,11 +13,14 @@ from benchmarks.faces.comparison import report
 from benchmarks.report.answer import against_peers, answer, first_to_target
 from benchmarks.report.page import markdown_prose
 from benchmarks.report.run import Run
+from benchmarks.sweep import ends, markdown
+from metricface.data.sets.han import INSTALL
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
-MOST_BYTES, MOST_FILES = 5_000_000, 40
+MOST_BYTES, MOST_FILES = 5_000_000, 60
 """docs/results.md states these."""
-RUNS = ("glyphs", "glyphs-1024", "orl")
+RUNS = ("glyphs", "glyphs-1024", "han", "orl")
+SWEEPS = ("batch", "dim", "identities")
 
 
 def test_the_results_stay_small() -> None:
@@ -27,7 +30,7 @@ def test_the_results_stay_small() -> None:
     said = "pack the run as docs/results.md says; the largest files are"
     assert sum(sizes.values()) <= MOST_BYTES, f"{sum(sizes.values()):,} bytes: {said} {named}"
     assert len(sizes) <= MOST_FILES, f"{len(sizes)} files: {said} {named}"
-    assert {file.relative_to(RESULTS).parts[0] for file in sizes} == {*RUNS, "faces"}
+    assert {file.relative_to(RESULTS).parts[0] for file in sizes} == {*RUNS, "faces", "sweeps"}
 
 
 def test_what_is_said_of_alignment_is_what_its_cells_say() -> None:
@@ -36,6 +39,24 @@ def test_what_is_said_of_alignment_is_what_its_cells_say() -> None:
     text = report(cells, degrees=15, steps=100, missed=0, side=56)
     assert (folder / "report.md").read_text(encoding="utf-8") == text
     assert (cells.groupby(["form", "method", "seed"])["fold"].nunique() == 5).all()
+
+
+@pytest.mark.parametrize("setting", SWEEPS)
+def test_the_table_of_a_sweep_is_that_of_its_evaluations(setting: str) -> None:
+    table = pd.read_csv(RESULTS / "sweeps" / f"{setting}.csv", dtype={setting: str})
+    text = (RESULTS / "sweeps" / f"{setting}.md").read_text(encoding="utf-8")
+    command = text.split("`")[1]
+    assert markdown(ends(table, setting, "recall_at_1"), setting, "recall_at_1", command) == text
+    rows = text[text.index("|") :].strip()
+    assert rows in (RESULTS.parent / "results.md").read_text(encoding="utf-8")
+
+
+def test_the_typefaces_of_han_are_listed() -> None:
+    table = pd.read_csv(RESULTS / "han" / "typefaces.csv")
+    assert set(table["package"]) == set(INSTALL.split()[2:])
+    text = (RESULTS.parent / "data.md").read_text(encoding="utf-8")
+    taken = (table["what"] == "taken").sum()
+    assert f"{taken} typefaces" in text
 
 
 def test_the_stated_size_is_the_tested_one() -> None:

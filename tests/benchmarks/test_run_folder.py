@@ -209,6 +209,20 @@ def test_a_published_cell_is_run_again_and_held_against_the_table(
         reproduce(published / "cells" / "other.csv", out=tmp_path, command="")
 
 
+def test_a_cell_of_a_single_repeat_is_to_be_the_same(trained: list[str], tmp_path: Path) -> None:
+    published = tmp_path / "published"
+    run([*SHORT, "--methods", "random", "--out", str(published)])
+    cell = published / "cells" / "random.seed0.fold0.csv"
+    sentence, same = reproduce(cell, out=tmp_path / "again", command="as typed")
+    assert same
+    assert "by one repeat, which has no interval: the same" in sentence
+    table = pd.read_csv(cell)
+    table.assign(recall_at_1=table["recall_at_1"] - 1e-3).to_csv(cell, index=False)
+    sentence, same = reproduce(cell, out=tmp_path / "again", command="as typed")
+    assert not same
+    assert sentence.endswith("another number")
+
+
 @pytest.mark.parametrize("name", ["random", "random.seed1", "random.fold0.seed1", "a.seedx.fold1"])
 def test_a_cell_is_known_by_its_file(name: str) -> None:
     with pytest.raises(ValueError, match=r"METHOD\.seedS\.foldF"):
