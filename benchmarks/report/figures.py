@@ -16,6 +16,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 from matplotlib.image import imsave
 from PIL import Image
 from torch import Tensor
@@ -111,7 +112,8 @@ class Pairs(NamedTuple):
         with _styled():
             figure = Figure(figsize=(max(3.0, 1.35 * columns), 2.4), layout="constrained")
             ax = figure.subplots()
-            plots.hardest_pairs_sheet(self.images, self.found, labels=self.names, ax=ax)
+            names = [_drawable(name) for name in self.names]
+            plots.hardest_pairs_sheet(self.images, self.found, labels=names, ax=ax)
             _save(figure, file)
 
     def tiles(self) -> Iterator[tuple[str, str, list[tuple[str, str, str]]]]:
@@ -224,6 +226,17 @@ def _save(figure: Figure, file: Path) -> None:
     picture = Image.open(drawn).convert("RGB")
     picture = picture.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, kmeans=3)
     write_whole(file, lambda temporary: picture.save(temporary, format="PNG", optimize=True))
+
+
+def _drawable(name: str) -> str:
+    """What a picture can show of a name: characters that matplotlib's own font lacks are left out.
+
+    Example:
+        >>> _drawable("\u6c38 U+6C38"), _drawable("Zoë")
+        ('U+6C38', 'Zoë')
+    """
+    font = get_font(findfont("DejaVu Sans"))
+    return "".join(letter for letter in name if font.get_char_index(ord(letter))).strip()
 
 
 def _data_url(first: Tensor, second: Tensor) -> str:
