@@ -11,6 +11,7 @@ from benchmarks.convergence.run_folder import UNTRAINED, RunFolder
 from benchmarks.convergence.summary import summarise
 from benchmarks.faces.comparison import report
 from benchmarks.report.answer import against_peers, answer, first_to_target
+from benchmarks.report.claims import table
 from benchmarks.report.page import markdown_prose
 from benchmarks.report.run import Run
 from benchmarks.sweep import ends, markdown
@@ -43,19 +44,25 @@ def test_what_is_said_of_alignment_is_what_its_cells_say() -> None:
 
 @pytest.mark.parametrize("setting", SWEEPS)
 def test_the_table_of_a_sweep_is_that_of_its_evaluations(setting: str) -> None:
-    table = pd.read_csv(RESULTS / "sweeps" / f"{setting}.csv", dtype={setting: str})
+    rows = pd.read_csv(RESULTS / "sweeps" / f"{setting}.csv", dtype={setting: str})
     text = (RESULTS / "sweeps" / f"{setting}.md").read_text(encoding="utf-8")
     command = text.split("`")[1]
-    assert markdown(ends(table, setting, "recall_at_1"), setting, "recall_at_1", command) == text
-    rows = text[text.index("|") :].strip()
-    assert rows in (RESULTS.parent / "results.md").read_text(encoding="utf-8")
+    assert markdown(ends(rows, setting, "recall_at_1"), setting, "recall_at_1", command) == text
+    assert text[text.index("|") :].strip() in (RESULTS.parent / "results.md").read_text(
+        encoding="utf-8"
+    )
+
+
+def test_the_verdicts_on_the_papers_claims_are_those_of_the_runs() -> None:
+    text = (RESULTS.parent / "results.md").read_text(encoding="utf-8")
+    assert table([Run(RESULTS / name) for name in RUNS]) in text
 
 
 def test_the_typefaces_of_han_are_listed() -> None:
-    table = pd.read_csv(RESULTS / "han" / "typefaces.csv")
-    assert set(table["package"]) == set(INSTALL.split()[2:])
+    typefaces = pd.read_csv(RESULTS / "han" / "typefaces.csv")
+    assert set(typefaces["package"]) == set(INSTALL.split()[2:])
     text = (RESULTS.parent / "data.md").read_text(encoding="utf-8")
-    taken = (table["what"] == "taken").sum()
+    taken = (typefaces["what"] == "taken").sum()
     assert f"{taken} typefaces" in text
 
 

@@ -21,7 +21,7 @@ import pytest
 
 from benchmarks.convergence.run_folder import Cell
 from benchmarks.convergence.summary import summarise
-from benchmarks.report import distances, ratio
+from benchmarks.report import claims, distances, ratio
 from benchmarks.report.__main__ import main, parser, report
 from benchmarks.report.answer import against_peers, answer, first_to_target, paired_gap
 from benchmarks.report.curves import story_panels
@@ -685,6 +685,27 @@ def test_the_ratio_needs_another_library_and_says_never(tmp_path: Path) -> None:
     alone = write_run(tmp_path / "alone", {"semi-hard": (0.7, 0.7)})
     with pytest.raises(SystemExit, match="no complete method of another library"):
         ratio.main([str(alone), "--method", "semi-hard"])
+
+
+def test_a_claim_is_judged_by_the_differences_seed_by_seed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By hand: differences 0.1, 0.12, 0.08 have the half-width 4.3027 · 0.02 / √3 = 0.0497."""
+    ends = {"semi-hard": (0.8, 0.72, 0.88), "random": (0.7, 0.6, 0.8), "pml-a": (0.1, 0.1, 0.1)}
+    path = write_run(tmp_path / "run", ends)
+    one = write_run(tmp_path / "one", {name: each[:1] for name, each in ends.items()})
+    worse = {"semi-hard": ends["random"], "random": ends["semi-hard"]}
+    other = write_run(tmp_path / "other", worse)
+    claims.main([str(path), str(one), str(other)])
+    rows = capsys.readouterr().out.splitlines()[2:]
+    assert len(rows) == 3
+    assert all("FaceNet" in row and "`semi-hard` above `random`" in row for row in rows)
+    assert "| run | +0.100\u00a0±\u00a0" in rows[0]
+    assert "0.050 Recall@1 | **confirmed** |" in rows[0]
+    assert rows[1].endswith("| one | +0.100 Recall@1 | **undecided** |")
+    assert rows[2].endswith("**contradicted** |")
+    with pytest.raises(SystemExit, match="is not a run folder"):
+        claims.main([str(tmp_path)])
 
 
 # Tuning and distances
