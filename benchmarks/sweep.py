@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import shlex
 import sys
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from benchmarks.convergence.__main__ import run
-from benchmarks.convergence.summary import half_width
+from benchmarks.convergence.summary import summarise
 from benchmarks.files import write_table
 from benchmarks.report.labels import interval, metric
 from benchmarks.report.run import Run
@@ -88,7 +89,7 @@ def collected(setting: str, values: Sequence[str], out: Path) -> tuple[pd.DataFr
 
 
 def ends(table: pd.DataFrame, setting: str, headline: str) -> pd.DataFrame:
-    """Mean and half-width of the headline after the last step, folds of a seed averaged.
+    """Mean of the headline after the last step and half its interval, as in a run's summary.
 
     Returns:
         A row for each value and method, in the order of the table: ``mean``, ``half``.
@@ -96,15 +97,19 @@ def ends(table: pd.DataFrame, setting: str, headline: str) -> pd.DataFrame:
     Example:
         >>> rows = [("32", 0, 0.8), ("32", 1, 0.9), ("64", 0, 0.9), ("64", 1, 0.9)]
         >>> table = pd.DataFrame(rows, columns=["dim", "seed", "recall"])
-        >>> found = ends(table.assign(method="m", step=10, fold=0), "dim", "recall")
+        >>> found = ends(table.assign(method="m", step=1, fold=0), "dim", "recall")
         >>> [(value, round(mean, 2)) for (value, _), mean in found["mean"].items()]
         [('32', 0.85), ('64', 0.9)]
     """
-    keys = [setting, "method"]
-    last = table[table["step"] == table.groupby(keys)["step"].transform("max")]
-    seeds = last.groupby([*keys, "seed"], sort=False)[headline].mean()
-    grouped = seeds.groupby(level=keys, sort=False)
-    found: pd.DataFrame = grouped.agg(mean="mean", half=half_width)
+    lines = {
+        key: summarise(cells.drop(columns=setting), headline=headline, target=math.inf).iloc[0]
+        for key, cells in table.groupby([setting, "method"], sort=False)
+    }
+    index = pd.MultiIndex.from_tuples(lines, names=[setting, "method"])
+    means, halves = (
+        [line[name] for line in lines.values()] for name in (headline, f"{headline}_ci95")
+    )
+    found: pd.DataFrame = pd.DataFrame({"mean": means, "half": halves}, index)
     return found
 
 

@@ -59,8 +59,8 @@ class StridedConvNet(nn.Module):
 
     A 5×5 convolution of stride 2 and two of 3×3, each followed by a maximum over 2×2 (the last
     by a mean over what is left, to 4×4), batch normalisation and ReLU. More weights than
-    :class:`SmallConvNet`, 524,000 at ``dim=128``, in half of its time: what costs there is not the
-    products but passing over the large early maps.
+    :class:`SmallConvNet`, 524,000 at ``dim=128``, in about two thirds of its time: much of what
+    costs there is not the products but passing over the large early maps.
 
     Args:
         dim: length ``D`` of the embedding.
