@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from metricface.distributed.alike import on_rank_0
+from metricface.given import as_count, as_count_or_none
 from metricface.offline import identity_neighbours
 from metricface.offline.identity_neighbours import By
 from metricface.offline.impostors import Index
@@ -37,6 +38,7 @@ class LookAlikes:
 
     Raises:
         ValueError: a number out of its range.
+        TypeError: a number that is not whole.
 
     Example:
         >>> [epoch for epoch in range(8) if LookAlikes(every=2, warmup=3).due(epoch)]
@@ -56,10 +58,9 @@ class LookAlikes:
 
     def __post_init__(self) -> None:
         """Counts must be counts."""
-        for name, least in (("every", 1), ("warmup", 0), ("k", 1), ("images", 1)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise ValueError(f"{name} must be at least {least}, got {value}")
+        for name, least in (("every", 1), ("warmup", 0), ("k", 1)):
+            as_count(name, getattr(self, name), least)
+        as_count_or_none("images", self.images)
 
     def due(self, epoch: int) -> bool:
         """Whether look-alikes are sought before this epoch."""

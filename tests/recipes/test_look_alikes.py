@@ -136,9 +136,16 @@ def test_a_few_images_of_each_identity_are_enough(monkeypatch: pytest.MonkeyPatc
     assert all(related(torch.as_tensor(data.labels[batch])) == 1 for batch in sampler)
 
 
+@pytest.mark.parametrize("name", ["every", "warmup", "k", "images"])
+@pytest.mark.parametrize("value", [2.5, "4", True])
+def test_counts_are_whole(name: str, value: object) -> None:
+    with pytest.raises(TypeError, match=f"{name} must be an integer of at least"):
+        LookAlikes(**{name: value})  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("name", ["every", "k", "images"])
 def test_counts_must_be_counts(name: str) -> None:
-    with pytest.raises(ValueError, match=f"{name} must be at least 1, got 0"):
+    with pytest.raises(ValueError, match=f"{name} must be at least 1.*, got 0"):
         LookAlikes(**{name: 0})  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="warmup must be at least 0, got -1"):
         LookAlikes(warmup=-1)
