@@ -59,10 +59,28 @@ CLAIMS = (
         "a memory of past batches helps", "Cross-Batch Memory", "contrastive-memory", "contrastive"
     ),
     Claim(
+        "a memory of past batches helps",
+        "Cross-Batch Memory",
+        "batch-hard-memory",
+        "batch-hard-soft",
+    ),
+    Claim(
+        "a memory of past batches helps",
+        "Cross-Batch Memory",
+        "distance-weighted-memory",
+        "distance-weighted",
+    ),
+    Claim(
         "batches of look-alikes help",
         "Graph Sampling",
         "batch-hard-look-alikes",
         "batch-hard-soft",
+    ),
+    Claim(
+        "batches of look-alikes help",
+        "Graph Sampling",
+        "distance-weighted-look-alikes",
+        "distance-weighted",
     ),
 )
 """The sources are cited in the docstrings of what they describe."""

@@ -23,7 +23,14 @@ STORIES = {
     "Random, semi-hard, hardest": "random semi-hard batch-hard batch-hard-soft",
     "Semi-hard with and without a memory": "semi-hard semi-hard-memory",
     "Contrastive with and without a memory": "contrastive contrastive-memory",
+    "The hardest with and without a late memory": "batch-hard-soft batch-hard-memory",
+    "Distance-weighted with and without a late memory": (
+        "distance-weighted distance-weighted-memory"
+    ),
     "Random batches and look-alikes": "batch-hard-soft batch-hard-look-alikes",
+    "Distance-weighted, random batches and look-alikes": (
+        "distance-weighted distance-weighted-look-alikes"
+    ),
     "One loss, several miners": "random batch-all semi-hard easy-positive distance-weighted",
     "Softmax alone, with triplets, with verification, with centres": (
         "softmax softmax-and-batch-hard deepid2 softmax-center"

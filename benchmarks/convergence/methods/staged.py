@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from benchmarks.convergence.methods.method import (
     CONTRASTIVE_MARGINS,
     HINGE_MARGINS,
+    Ask,
     Method,
+    Miner,
     Setup,
     Trained,
     Values,
@@ -18,7 +22,7 @@ from metricface.classifiers import Softmax
 from metricface.distances import Euclidean
 from metricface.losses import ContrastiveLoss, TripletLoss
 from metricface.memory import CrossBatchMemory
-from metricface.miners import BatchHardMiner, SemiHardMiner
+from metricface.miners import BatchHardMiner, DistanceWeightedMiner, SemiHardMiner
 from metricface.samplers import HardIdentitySampler
 
 MEMORY = 2048
@@ -55,36 +59,60 @@ def _deepid2(setup: Setup, values: Values) -> Trained:
     return Trained(done.model, done.history)
 
 
-def _memory(setup: Setup) -> CrossBatchMemory:
-    return CrossBatchMemory(MEMORY, setup.dim, warmup=MEMORY)
+def _batch_hard_soft(setup: Setup, values: Values) -> tuple[TripletLoss, Miner]:
+    return TripletLoss("soft", distance=Euclidean()), BatchHardMiner(distance=Euclidean())
 
 
-def _semi_hard_memory(setup: Setup, values: Values) -> Trained:
-    loss, miner = TripletLoss(values["margin"]), SemiHardMiner(values["margin"])
-    return setup.fit(loss, values, miner=miner, memory=_memory(setup))
+def _distance_weighted(setup: Setup, values: Values) -> tuple[TripletLoss, Miner]:
+    loss = TripletLoss(values["margin"], distance=Euclidean())
+    return loss, DistanceWeightedMiner(seed=setup.seed)
 
 
-def _contrastive_memory(setup: Setup, values: Values) -> Trained:
-    return setup.fit(ContrastiveLoss(values["margin"]), values, memory=_memory(setup))
+def _semi_hard(setup: Setup, values: Values) -> tuple[TripletLoss, Miner]:
+    return TripletLoss(values["margin"]), SemiHardMiner(values["margin"])
 
 
-def _batch_hard_look_alikes(setup: Setup, values: Values) -> Trained:
-    """Half of each batch are look-alikes, in groups of four; the rest is random."""
-    p, k, labels = setup.settings.p, setup.settings.k, setup.fold.train.labels
-    sampler = HardIdentitySampler(
-        labels,
-        p,
-        k,
-        np.empty((setup.classes, 0), np.int64),
-        hard_fraction=values["share"],
-        group=min(4, round(values["share"] * p)),
-        seed=setup.seed,
-    )
-    loss = TripletLoss("soft", distance=Euclidean())
-    look_alikes = recipes.LookAlikes(every=1, warmup=2, k=16, images=16)
-    miner = BatchHardMiner(distance=Euclidean())
-    return setup.fit(loss, values, miner=miner, sampler=sampler, look_alikes=look_alikes)
+def _contrastive(setup: Setup, values: Values) -> tuple[ContrastiveLoss, None]:
+    return ContrastiveLoss(values["margin"]), None
 
+
+def _with_memory(ask: Ask) -> Callable[[Setup, Values], Trained]:
+    """Past embeddings as references, once the memory is full or a share of the steps is taken."""
+
+    def train(setup: Setup, values: Values) -> Trained:
+        size = int(values.get("memory", MEMORY))
+        images = setup.settings.steps * setup.settings.p * setup.settings.k
+        warmup = int(values["warmup"] * images) if "warmup" in values else size
+        memory = CrossBatchMemory(size, setup.dim, warmup=warmup)
+        loss, miner = ask(setup, values)
+        return setup.fit(loss, values, miner=miner, memory=memory)
+
+    return train
+
+
+def _in_look_alikes(ask: Ask) -> Callable[[Setup, Values], Trained]:
+    """A share of each batch are look-alikes, in groups of four; the rest is random."""
+
+    def train(setup: Setup, values: Values) -> Trained:
+        p, k, labels = setup.settings.p, setup.settings.k, setup.fold.train.labels
+        sampler = HardIdentitySampler(
+            labels,
+            p,
+            k,
+            np.empty((setup.classes, 0), np.int64),
+            hard_fraction=values["share"],
+            group=min(4, round(values["share"] * p)),
+            seed=setup.seed,
+        )
+        look_alikes = recipes.LookAlikes(every=1, warmup=2, k=16, images=16)
+        loss, miner = ask(setup, values)
+        return setup.fit(loss, values, miner=miner, sampler=sampler, look_alikes=look_alikes)
+
+    return train
+
+
+LATE_MEMORY = {"memory": (2048, 8192), "warmup": (0.5, 0.2)}
+SHARES = {"share": (0.5, 0.25, 1.0)}
 
 STAGED = [
     Method(
@@ -116,21 +144,42 @@ STAGED = [
         "semi-hard-memory",
         "recipe",
         f"semi-hard triplets, in the batch and against the last {MEMORY} embeddings",
-        _semi_hard_memory,
+        _with_memory(_semi_hard),
         {"margin": HINGE_MARGINS},
     ),
     Method(
         "contrastive-memory",
         "recipe",
         f"all pairs of the batch and with the last {MEMORY} embeddings",
-        _contrastive_memory,
+        _with_memory(_contrastive),
         {"margin": CONTRASTIVE_MARGINS},
+    ),
+    Method(
+        "batch-hard-memory",
+        "recipe",
+        "batch-hard-soft, in the batch and, from late in the training, against past embeddings",
+        _with_memory(_batch_hard_soft),
+        LATE_MEMORY,
+    ),
+    Method(
+        "distance-weighted-memory",
+        "recipe",
+        "distance-weighted, in the batch and, from late in the training, against past embeddings",
+        _with_memory(_distance_weighted),
+        {**LATE_MEMORY, "margin": HINGE_MARGINS},
     ),
     Method(
         "batch-hard-look-alikes",
         "recipe",
         "batch-hard-soft where look-alikes, sought anew every epoch, meet in groups of four",
-        _batch_hard_look_alikes,
-        {"share": (0.5, 0.25, 1.0)},
+        _in_look_alikes(_batch_hard_soft),
+        SHARES,
+    ),
+    Method(
+        "distance-weighted-look-alikes",
+        "recipe",
+        "distance-weighted where look-alikes, sought anew every epoch, meet in groups of four",
+        _in_look_alikes(_distance_weighted),
+        {**SHARES, "margin": HINGE_MARGINS},
     ),
 ]
