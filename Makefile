@@ -30,9 +30,10 @@ types: $(INSTALLED)
 SHAKEN := metricface tests/test_ties.py tests/test_lengths.py tests/test_distances.py \
 	tests/miners tests/losses tests/offline tests/evaluation tests/recipes/loop/test_training.py
 
+# What a module prepares for all of its tests, processes most of all, is prepared once.
 tests: $(INSTALLED)
-	$(BIN)/python -m pytest --numprocesses 2
-	$(BIN)/python -m pytest --numprocesses 2 --shake 1 --vary 1 $(SHAKEN)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --shake 1 --vary 1 $(SHAKEN)
 
 docs: $(INSTALLED)
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going -q docs docs/_build
