@@ -6,7 +6,7 @@ import argparse
 import math
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from benchmarks.convergence.__main__ import run
 from benchmarks.convergence.summary import summarise
 from benchmarks.files import write_table
-from benchmarks.report.labels import interval, metric
+from benchmarks.report.labels import interval, metric, number
 from benchmarks.report.run import Run
 from metricface.files import write_whole
 from metricface.plots.palette import FAINT, INK, line_style
@@ -28,18 +28,20 @@ NAMES = {
     "identities": "identities trained on",
     "batch": "batch, identities × images",
 }
+QUALITY = 0.9
+"""The share of the best end to which the way is told."""
 
 DESCRIPTION = """\
 Run the convergence benchmark once for each value of one setting, all else alike, and put the ends
 side by side: FaceNet's tables of embedding size and amount of training data, and the shape of the
-batch.
+batch. Evaluated now and then (--eval-every), it tells how soon each is nearly as good as the best.
 """
 
 EPILOG = """\
 what comes out, in --out:
   SETTING-VALUE/    a run folder for each value, which benchmarks.report can show
   SETTING.csv       every evaluation of every cell, with the value
-  SETTING.md        the table, with 95 % t-intervals over the seeds
+  SETTING.md        the tables, with 95 % t-intervals over the seeds
   SETTING.png       the same as a picture
 
 A killed sweep goes on when the command is given again. Other options go to every run, as
@@ -89,46 +91,67 @@ def collected(setting: str, values: Sequence[str], out: Path) -> tuple[pd.DataFr
 
 
 def ends(table: pd.DataFrame, setting: str, headline: str) -> pd.DataFrame:
-    """Mean of the headline after the last step and half its interval, as in a run's summary.
+    """How each value ends and how soon it is there, as in a run's summary.
 
     Returns:
-        A row for each value and method, in the order of the table: ``mean``, ``half``.
+        A row for each value and method, in the order of the table: ``mean`` and ``half`` of its
+        interval after the last step; ``steps`` and ``seconds`` to ``level``, which is
+        :data:`QUALITY` of the best mean (NaN unless every seed got there).
 
     Example:
         >>> rows = [("32", 0, 0.8), ("32", 1, 0.9), ("64", 0, 0.9), ("64", 1, 0.9)]
         >>> table = pd.DataFrame(rows, columns=["dim", "seed", "recall"])
-        >>> found = ends(table.assign(method="m", step=1, fold=0), "dim", "recall")
+        >>> found = ends(table.assign(method="m", step=1, fold=0, seconds=2), "dim", "recall")
         >>> [(value, round(mean, 2)) for (value, _), mean in found["mean"].items()]
         [('32', 0.85), ('64', 0.9)]
     """
-    lines = {
-        key: summarise(cells.drop(columns=setting), headline=headline, target=math.inf).iloc[0]
-        for key, cells in table.groupby([setting, "method"], sort=False)
-    }
-    index = pd.MultiIndex.from_tuples(lines, names=[setting, "method"])
-    means, halves = (
-        [line[name] for line in lines.values()] for name in (headline, f"{headline}_ci95")
-    )
-    found: pd.DataFrame = pd.DataFrame({"mean": means, "half": halves}, index)
+    cells = dict(list(table.groupby([setting, "method"], sort=False)))
+
+    def lines(level: float) -> pd.DataFrame:
+        index = pd.MultiIndex.from_tuples(cells, names=[setting, "method"])
+        each = (
+            summarise(rows.drop(columns=setting), headline=headline, target=level).iloc[0]
+            for rows in cells.values()
+        )
+        table: pd.DataFrame = pd.DataFrame(list(each), index)
+        return table
+
+    level = QUALITY * float(lines(math.inf)[headline].max())
+    columns = {headline: "mean", f"{headline}_ci95": "half"}
+    columns |= {"steps_to": "steps", "seconds_to": "seconds"}
+    found: pd.DataFrame = lines(level)[list(columns)].rename(columns=columns).assign(level=level)
     return found
 
 
 def markdown(found: pd.DataFrame, setting: str, headline: str, command: str) -> str:
-    """The ends as a table, a row for each value and a column for each method."""
+    """The ends, and the way to nearly the best, a row for each value and a column per method."""
     values, methods = (found.index.unique(level=level) for level in range(2))
+
+    def grid(cell: Callable[[pd.Series], str]) -> list[str]:
+        lines = [f"| {setting} | {' | '.join(methods)} |", f"|---|{'---|' * len(methods)}"]
+        for value in values:
+            cells = [cell(found.loc[(value, method)]) for method in methods]
+            lines.append(f"| {value.replace('x', ' × ')} | {' | '.join(cells)} |")
+        return lines
+
     lines = [
         f"{metric(headline)} on identities never trained on, by {NAMES[setting]}; mean ± 95 % "
         "t-interval over the seeds.",
         "",
         f"`{command}`",
         "",
-        f"| {setting} | {' | '.join(methods)} |",
-        f"|---|{'---|' * len(methods)}",
+        *grid(lambda row: interval(row["mean"], row["half"])),
+        "",
+        f"Steps and seconds of training to {number(found['level'].iloc[0])}, {QUALITY:.0%} of the "
+        "best end; mean over the seeds, – where not all of them got there.",
+        "",
+        *grid(_way),
     ]
-    for value in values:
-        cells = [interval(*found.loc[(value, method), ["mean", "half"]]) for method in methods]
-        lines.append(f"| {value.replace('x', ' × ')} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _way(row: pd.Series) -> str:
+    return f"{row['steps']:.0f}, {row['seconds']:.1f} s" if math.isfinite(row["steps"]) else "–"
 
 
 def picture(found: pd.DataFrame, setting: str, headline: str) -> Figure:

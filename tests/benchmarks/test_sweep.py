@@ -39,11 +39,14 @@ def test_every_value_is_run_with_all_that_is_typed_and_the_table_is_of_their_end
 
     text = (tmp_path / "dim.md").read_text(encoding="utf-8")
     assert text in capsys.readouterr().out
-    rows = [line.split(" | ") for line in text.splitlines()[-len(ENDS) :]]
-    for (_, *cells), ends in zip(rows, ENDS.values(), strict=True):
+    lines = [line.strip("| ").split(" | ") for line in text.splitlines()]
+    rows = [cells for _, *cells in (line for line in lines if line[0] in ENDS)]
+    for cells, ends in zip(rows, ENDS.values(), strict=False):
         for cell, values in zip(cells, ends.values(), strict=True):
             half = QUANTILE * stdev(values) / 3**0.5
-            assert cell.removesuffix(" |") == f"{mean(values):.3f}\u00a0±\u00a0{half:.3f}"
+            assert cell == f"{mean(values):.3f}\u00a0±\u00a0{half:.3f}"
+    # 90 % of the best mean is 0.75, which of all seeds only semi-hard's at 16 reach.
+    assert rows[len(ENDS) :] == [["–", "–"], ["–", "20, 11.0 s"]]
     table = pd.read_csv(tmp_path / "dim.csv")
     assert len(table) == 2 * 2 * 3 * 3  # values, methods, seeds, evaluations
     assert set(table.columns[:5]) == {"dim", "method", "seed", "fold", "step"}
