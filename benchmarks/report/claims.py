@@ -82,6 +82,8 @@ CLAIMS = (
         "distance-weighted-look-alikes",
         "distance-weighted",
     ),
+    Claim("mining offline helps", "FaceNet", "batch-hard-offline", "batch-hard-soft"),
+    Claim("mining offline helps", "FaceNet", "distance-weighted-offline", "distance-weighted"),
 )
 """The sources are cited in the docstrings of what they describe."""
 

@@ -27,9 +27,9 @@ STORIES = {
     "Distance-weighted with and without a late memory": (
         "distance-weighted distance-weighted-memory"
     ),
-    "Random batches and look-alikes": "batch-hard-soft batch-hard-look-alikes",
+    "Random batches and look-alikes": ("batch-hard-soft batch-hard-look-alikes batch-hard-offline"),
     "Distance-weighted, random batches and look-alikes": (
-        "distance-weighted distance-weighted-look-alikes"
+        "distance-weighted distance-weighted-look-alikes distance-weighted-offline"
     ),
     "One loss, several miners": "random batch-all semi-hard easy-positive distance-weighted",
     "Softmax alone, with triplets, with verification, with centres": (

@@ -31,7 +31,8 @@ class LookAlikes:
         every: epochs between two searches, at least 1.
         warmup: epochs before the first, at least 0.
         k: look-alikes listed for each identity.
-        by: what stands for an identity: ``"mean"`` of its embeddings, or a random ``"sample"``.
+        by: what tells who looks alike: the ``"mean"`` of an identity's embeddings, a random
+            ``"sample"`` of them, or whose images are ``"closest"``, mined from all with all.
         images: how many of each identity are embedded, at random; None is all. With a few, the
             search costs a few steps of training where all would cost an epoch.
         index: how they are sought: ``"exact"``, ``"ivf"`` or ``"hnsw"``.

@@ -18,7 +18,11 @@ from metricface.recipes import embed
 from metricface.recipes.batches import Batch, Batches
 
 #: Methods whose point is another order of the batches.
-OWN_BATCHES = {"batch-hard-look-alikes", "distance-weighted-look-alikes"}
+OWN_BATCHES = {
+    f"{rule}-{batches}"
+    for rule in ("batch-hard", "distance-weighted")
+    for batches in ("look-alikes", "offline")
+}
 
 
 def test_every_method_starts_from_the_same_weights_and_sees_the_same_batches(

@@ -67,6 +67,9 @@ SHARED: dict[str, Answer] = {
     "hard pairs": lambda x, y, **k: offline.hard_pairs(x, y, positives=3, negatives=2, **k),
     "look-alikes": lambda x, y, **k: offline.identity_neighbours(x, y, 3, **k),
     "look-alikes, drawn": lambda x, y, **k: offline.identity_neighbours(x, y, 3, by="sample", **k),
+    "look-alikes, closest": lambda x, y, **k: offline.identity_neighbours(
+        x, y, 3, by="closest", **k
+    ),
     "histogram": lambda x, y, **k: ev.class_distances(x, y, bins=16, block=7, **k),
     "verification": lambda x, y, **k: ev.verification(x, y, folds=2, fars=(0.5, 0.3), block=9, **k),
     "listed": lambda x, y, **k: ev.verification(

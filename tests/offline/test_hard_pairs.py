@@ -66,6 +66,26 @@ def test_look_alikes_are_those_of_a_plain_loop(
     assert found.tolist() == expected
 
 
+@pytest.mark.parametrize("k", [1, 2, 6])
+def test_the_closest_images_tell_look_alikes_too(
+    sample: tuple[npt.NDArray[np.float64], list[str]], k: int
+) -> None:
+    x, labels = sample
+    found = identity_neighbours(x, labels, k, by="closest", distance=PLAIN)
+    expected = oracle.owners(x, labels, k)
+    assert found.tolist() == [row + [-1] * (k - len(row)) for row in expected]
+    assert found.dtype == np.int64
+    assert (found[:, 0] >= 0).all()
+
+
+def test_one_image_that_is_near_makes_a_look_alike() -> None:
+    x = np.array([[0.0], [8.0], [7.0], [30.0], [3.0]])  # b's 7 is near a's 8, c is near a's mean
+    labels = ["a", "a", "b", "b", "c"]
+    by_mean = identity_neighbours(x, labels, 1, distance=PLAIN)
+    by_image = identity_neighbours(x, labels, 1, by="closest", distance=PLAIN)
+    assert (by_mean[0, 0], by_image[0, 0]) == (2, 1)
+
+
 def test_samples_stand_for_identities_by_the_seed() -> None:
     x = np.array([[0.0], [9.0], [1.0], [10.0], [20.0]])  # a lies beside b and beside c
     labels = ["a", "a", "b", "c", "d"]
@@ -94,5 +114,5 @@ def test_the_sampler_takes_them_as_they_are(
 def test_bad_arguments_are_said() -> None:
     with pytest.raises(ValueError, match="positives must be at least 1, got 0"):
         hard_pairs(np.eye(2), [0, 1], positives=0)
-    with pytest.raises(ValueError, match="'mean' or 'sample', got 'median'"):
+    with pytest.raises(ValueError, match="'mean', 'sample' or 'closest', got 'median'"):
         identity_neighbours(np.eye(2), [0, 1], 1, by="median")  # type: ignore[arg-type]

@@ -61,3 +61,15 @@ def look_alikes(x: Matrix, labels: Sequence[str]) -> Found:
         sorted((squared(a, b), j) for j, b in enumerate(means) if j != i)
         for i, a in enumerate(means)
     ]
+
+
+def owners(x: Matrix, labels: Sequence[str], k: int) -> list[list[int]]:
+    """The identities that own one of the k nearest impostors of an image of each, nearest first."""
+    names = sorted(set(labels))
+    met: list[dict[int, float]] = [{} for _ in names]
+    for name, row in zip(labels, impostors(x, labels), strict=True):
+        nearest = met[names.index(name)]
+        for distance, j in row[:k]:
+            owner = names.index(labels[j])
+            nearest[owner] = min(distance, nearest.get(owner, math.inf))
+    return [sorted(nearest, key=lambda owner: (nearest[owner], owner))[:k] for nearest in met]

@@ -90,7 +90,9 @@ def _with_memory(ask: Ask) -> Callable[[Setup, Values], Trained]:
     return train
 
 
-def _in_look_alikes(ask: Ask) -> Callable[[Setup, Values], Trained]:
+def _in_look_alikes(
+    ask: Ask, look_alikes: recipes.LookAlikes
+) -> Callable[[Setup, Values], Trained]:
     """A share of each batch are look-alikes, in groups of four; the rest is random."""
 
     def train(setup: Setup, values: Values) -> Trained:
@@ -104,7 +106,6 @@ def _in_look_alikes(ask: Ask) -> Callable[[Setup, Values], Trained]:
             group=min(4, round(values["share"] * p)),
             seed=setup.seed,
         )
-        look_alikes = recipes.LookAlikes(every=1, warmup=2, k=16, images=16)
         loss, miner = ask(setup, values)
         return setup.fit(loss, values, miner=miner, sampler=sampler, look_alikes=look_alikes)
 
@@ -113,6 +114,8 @@ def _in_look_alikes(ask: Ask) -> Callable[[Setup, Values], Trained]:
 
 LATE_MEMORY = {"memory": (2048, 8192), "warmup": (0.5, 0.2)}
 SHARES = {"share": (0.5, 0.25, 1.0)}
+BY_MEANS = recipes.LookAlikes(every=1, warmup=2, k=16, images=16)
+BY_IMAGES = recipes.LookAlikes(every=1, warmup=2, k=16, images=8, by="closest")
 
 STAGED = [
     Method(
@@ -172,14 +175,28 @@ STAGED = [
         "batch-hard-look-alikes",
         "recipe",
         "batch-hard-soft where look-alikes, sought anew every epoch, meet in groups of four",
-        _in_look_alikes(_batch_hard_soft),
+        _in_look_alikes(_batch_hard_soft, BY_MEANS),
         SHARES,
     ),
     Method(
         "distance-weighted-look-alikes",
         "recipe",
         "distance-weighted where look-alikes, sought anew every epoch, meet in groups of four",
-        _in_look_alikes(_distance_weighted),
+        _in_look_alikes(_distance_weighted, BY_MEANS),
+        {**SHARES, "margin": HINGE_MARGINS},
+    ),
+    Method(
+        "batch-hard-offline",
+        "recipe",
+        "batch-hard-soft where owners of nearest impostors, mined every epoch, meet in fours",
+        _in_look_alikes(_batch_hard_soft, BY_IMAGES),
+        SHARES,
+    ),
+    Method(
+        "distance-weighted-offline",
+        "recipe",
+        "distance-weighted where owners of nearest impostors, mined every epoch, meet in fours",
+        _in_look_alikes(_distance_weighted, BY_IMAGES),
         {**SHARES, "margin": HINGE_MARGINS},
     ),
 ]
