@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -135,20 +135,33 @@ def ragged(count: Tensor, total: int | None = None) -> tuple[Tensor, Tensor]:
 def labels_of(data: object) -> Labels | None:
     """What a dataset says its labels are: ``.labels``, or ``.targets`` as torchvision calls them.
 
-    Of a ``torch.utils.data.Subset`` those of its items.
+    Of a ``torch.utils.data.Subset`` those of its items. Where it has both, those that are as
+    many as its items: one of them may be the names of its classes.
 
     Returns:
         One label per item, or None where the dataset does not say.
+
+    Raises:
+        ValueError: labels for another number of items, as where a part shows those of the whole.
 
     Example:
         >>> from types import SimpleNamespace
         >>> labels_of(SimpleNamespace(targets=[3, 3, 5]))
         [3, 3, 5]
     """
-    for name in ("labels", "targets"):
-        if getattr(data, name, None) is not None:
-            found: Labels = getattr(data, name)
+    said = {name: getattr(data, name, None) for name in ("labels", "targets")}
+    told = {name: labels for name, labels in said.items() if labels is not None}
+    items = len(data) if isinstance(data, Sized) else None
+    for labels in told.values():
+        if items is None or not isinstance(labels, Sized) or len(labels) == items:
+            found: Labels = labels
             return found
+    if told:
+        name, labels = next(iter(told.items()))
+        raise ValueError(
+            f"{type(data).__name__} has {items} items, but its .{name} are {len(labels)}: "
+            "there must be one label for each item"
+        )
     if isinstance(data, Subset) and (whole := labels_of(data.dataset)) is not None:
         return label_array(whole)[np.asarray(data.indices, dtype=np.int64)]
     return None

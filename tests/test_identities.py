@@ -154,3 +154,21 @@ def test_no_dense_mask_is_made_from_labels() -> None:
     block = Matches(torch.arange(4000) // 4).block()
     assert len(block.row) == 16_000
     assert len(block.anchor) == 12_000
+
+
+def test_references_that_are_the_batch_itself_are_known_by_being_the_same_object() -> None:
+    """So pytorch-metric-learning is called; the rows are then no references of each other."""
+    x, labels = torch.zeros(4, 2), torch.tensor([0, 1, 0, 1])
+    alone = Matches.of(x, labels).block()
+    for others in (labels, labels.clone(), [0, 1, 0, 1]):
+        block = Matches.of(x, labels, x, others).block()
+        assert positives_of(block) == positives_of(alone) == [[2], [3], [0], [1]]
+        assert negatives_of(block) == negatives_of(alone)
+    copied = Matches.of(x, labels, x.clone(), labels).block()
+    assert positives_of(copied) == [[0, 2], [1, 3], [0, 2], [1, 3]]
+    by_ids = Matches.of(x, labels, x, labels, ids=[0, 1, 2, 3], ref_ids=[0, 1, 2, 3]).block()
+    assert positives_of(by_ids) == positives_of(alone)
+    matrix = labels[:, None] == labels
+    assert positives_of(Matches.of(x, matrix, x).block()) == positives_of(alone)
+    with pytest.raises(ValueError, match="ref_emb is the batch itself, but ref_labels are not"):
+        Matches.of(x, labels, x, labels.flip(0))

@@ -15,8 +15,8 @@ from pytorch_metric_learning import reducers as pml_reducers
 from torch import Tensor
 
 from metricface.distances import Cosine, Distance, Euclidean, SquaredEuclidean
-from metricface.losses import ContrastiveLoss, EmbeddingLoss, TripletLoss
-from metricface.miners import BatchHardMiner, SemiHardMiner
+from metricface.losses import ContrastiveLoss, EmbeddingLoss, SupConLoss, TripletLoss
+from metricface.miners import BatchHardMiner, EasyPositiveMiner, SemiHardMiner
 from tests.cases import LOSSES, MINERS, AnyMiner
 from tests.layouts import draw_rows
 
@@ -102,6 +102,15 @@ def test_batch_hard_is_theirs(ours: Distance, theirs: Callable[[], Any]) -> None
     refs = BatchHardMiner(distance=ours)(X, LABELS, REF, REF_LABELS)
     there = pml_miners.BatchHardMiner(distance=theirs())(X, LABELS, REF, REF_LABELS)
     assert as_set(refs) == as_set(there)
+
+
+def test_the_batch_as_its_own_references_is_the_batch_in_both() -> None:
+    same = SupConLoss()(X, LABELS, None, X, LABELS)
+    assert same == SupConLoss()(X, LABELS)
+    there = pml_losses.SupConLoss()(X, LABELS, ref_emb=X, ref_labels=LABELS)
+    assert same == pytest.approx(there.item(), rel=1e-9)
+    easy = EasyPositiveMiner()(X, LABELS, X, LABELS)
+    assert (easy.anchor != easy.positive).all()
 
 
 def test_semi_hard_is_the_nearest_of_theirs_where_the_distance_is_squared() -> None:

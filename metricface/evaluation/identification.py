@@ -87,7 +87,8 @@ def identification(
         The figures and the curve.
 
     Raises:
-        ValueError: shapes or counts that do not fit, NaN embeddings, no mated probe, ranges.
+        ValueError: shapes or counts that do not fit, NaN embeddings, no mated probe, probes that
+            are the gallery, ranges.
             Across ranks whatever is wrong on one of them, on all.
         TypeError: embeddings that are not floating, labels of two kinds.
 
@@ -104,6 +105,11 @@ def identification(
     with Together(across_ranks) as together:
         ranks = checked_ranks(ranks, "ranks")
         false_alarms = checked_rates(false_alarms, "false_alarms")
+        if gallery is probes:
+            raise ValueError(
+                "the gallery is the probes themselves, so that each would find itself: enrol other "
+                "pictures, or let retrieval search a set for its own"
+            )
         enrolled = Rows(gallery, distance, name="gallery")
         x = Rows(probes, distance, beside=enrolled, name="probes")
         person, own = _people(gallery_labels, len(enrolled), probe_labels, len(x))

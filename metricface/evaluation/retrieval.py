@@ -100,8 +100,8 @@ def retrieval(
 
     Raises:
         ValueError: shapes or counts that do not fit, NaN embeddings, arguments that are given
-            without their counterpart, no query with a match. Across ranks whatever is wrong on one
-            of them, on all.
+            without their counterpart, a gallery that is the queries, no query with a match.
+            Across ranks whatever is wrong on one of them, on all.
         TypeError: embeddings that are not floating, labels of two kinds.
 
     Example:
@@ -118,6 +118,11 @@ def retrieval(
             raise ValueError("gallery_labels and gallery_ids need a gallery")
         if gallery is not None and gallery_labels is None and np.ndim(labels) != 2:
             raise ValueError("gallery needs gallery_labels (or a boolean match matrix as labels)")
+        if gallery is embeddings and ids is None and cameras is None:
+            raise ValueError(
+                "the gallery is the queries themselves, so that each would find itself: leave it "
+                "out, or say by ids and gallery_ids which sample is which"
+            )
         if cameras is not None or gallery_cameras is not None:
             if ids is not None or gallery_ids is not None:
                 raise ValueError("give either cameras or ids: an image is of one camera")

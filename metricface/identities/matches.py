@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from metricface.identities.match_block import MatchBlock
 from metricface.identities.relations import Groups, Mask, is_matrix
-from metricface.types import Labels
+from metricface.types import Labels, label_array
 
 _LISTED = 6 * 8  # bytes that each entry of a block's lists takes while they are made
 
@@ -103,13 +104,15 @@ class Matches:
         Args:
             embeddings: ``[B, D]``; only their number and device are looked at.
             labels: ``[B]``, or a boolean matrix ``[B, R]``.
-            ref_emb: ``[R, D]``, or None for the batch itself.
+            ref_emb: ``[R, D]``, or None for the batch itself. Without ids, ``embeddings`` once
+                more is the batch itself as well, as pytorch-metric-learning has it.
             ref_labels: ``[R]`` with ref_emb, unless labels is a matrix.
             ids: ``[B]``.
             ref_ids: ``[R]``.
 
         Raises:
-            ValueError: numbers of embeddings, labels and ids that do not agree.
+            ValueError: numbers of embeddings, labels and ids that do not agree; other ref_labels
+                than labels where the references are the batch itself.
 
         Example:
             >>> Matches.of(torch.zeros(2, 8), [0, 1, 1])
@@ -137,6 +140,10 @@ class Matches:
             raise ValueError(f"{expected[0]} embeddings came with {matches.shape[0]} labels")
         if matches.shape[1] != expected[1]:
             raise ValueError(f"{expected[1]} ref_emb came with {matches.shape[1]} ref_labels")
+        if ref_emb is embeddings and ids is None:
+            if not masked and ref_labels is not labels and not _equal(labels, ref_labels):
+                raise ValueError("ref_emb is the batch itself, but ref_labels are not its labels")
+            return cls.of(embeddings, labels)
         return matches
 
     def block(self, start: int = 0, stop: int | None = None) -> MatchBlock:
@@ -262,6 +269,10 @@ def places(mask: Tensor, total: int | None = None) -> Tensor:
     if total is None or mask.device.type == "cpu":
         return mask.nonzero().squeeze(1)
     return (~mask).argsort(stable=True)[:total]
+
+
+def _equal(labels: Labels, others: Labels | None) -> bool:
+    return others is not None and np.array_equal(label_array(labels), label_array(others))
 
 
 def _devices(

@@ -129,10 +129,13 @@ class HardIdentitySampler(IdentitySampler):
         self._neighbours = table.astype(np.int32)
 
     def state_dict(self, done: int | None = None) -> dict[str, Any]:
-        """As in every sampler, with the neighbours of its epoch."""
+        """As in every sampler, with the neighbours of its epoch and those of the next."""
         state = super().state_dict(done)
         running = self._pass is not None and state["epoch"] == self._pass.epoch
-        state["neighbours"] = torch.from_numpy(self._in_use if running else self._neighbours)
+        now = self._in_use if running else self._neighbours_of(state["epoch"])
+        state["neighbours"] = torch.from_numpy(now)
+        if now is not self._neighbours:
+            state["next_neighbours"] = torch.from_numpy(self._neighbours)
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -141,6 +144,9 @@ class HardIdentitySampler(IdentitySampler):
             raise ValueError("not a state of HardIdentitySampler: it lacks neighbours")
         super().load_state_dict(state)
         self.set_neighbours(state["neighbours"])
+        self._resumed = self._neighbours
+        if "next_neighbours" in state:
+            self.set_neighbours(state["next_neighbours"])
 
     def _other_batches(self, p: int, world_size: int) -> str | None:
         """Random identities stand at the end of each process's part, wherever that is."""
@@ -157,8 +163,13 @@ class HardIdentitySampler(IdentitySampler):
         ours = {"hard_fraction": self.hard_fraction, "group": self.group}
         return {**super()._settings(), **ours}
 
+    def _neighbours_of(self, epoch: int) -> npt.NDArray[np.int32]:
+        """Those of an epoch that comes next: one that a state is in the midst of has its own."""
+        first, batch = self._start
+        return self._resumed if batch and epoch == first else self._neighbours
+
     def _plan(self, epoch: int) -> Plan:
-        self._in_use = self._neighbours
+        self._in_use = self._neighbours_of(epoch)
         draw = self._identities_of(epoch)
         shown = np.zeros(len(self._index), dtype=np.int64)
         counted = 0

@@ -78,7 +78,7 @@ class IdentityIndex:
 
     def fingerprint(self) -> int:
         """A checksum that changes when the labels do."""
-        sizes = self.size.astype("<i8").tobytes()
+        sizes = self._size_of_all.astype("<i8").tobytes()
         return zlib.crc32(self.order.astype("<i8", copy=False).tobytes(), zlib.crc32(sizes))
 
 

@@ -282,8 +282,11 @@ class IdentitySampler(Sampler[list[int]], ABC):
         if changed:
             why = "" if other is None else f"; {other}"
             raise ValueError(f"the state is of a sampler with {', '.join(changed)}{why}")
+        epoch, batch = (as_count(name, state[name], 0) for name in ("epoch", "batch"))
+        if batch > self.batches():
+            raise ValueError(f"the state is of batch {batch} of an epoch of {self.batches()}")
         self._pass, self._loop = None, None
-        self._start = (int(state["epoch"]), int(state["batch"]))
+        self._start = (epoch, batch)
         self._chosen = True
 
     def _settings(self) -> dict[str, Any]:

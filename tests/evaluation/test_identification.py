@@ -130,3 +130,9 @@ def test_bad_arguments_are_said(arguments: dict[str, object], message: str) -> N
     }
     with pytest.raises(ValueError, match=message):
         identification(**given_)  # type: ignore[arg-type]
+
+
+def test_probes_that_are_their_own_gallery_would_find_themselves() -> None:
+    x, labels = torch.eye(4), [0, 0, 1, 1]
+    with pytest.raises(ValueError, match=r"the gallery is the probes themselves.* retrieval"):
+        identification(x, labels, x, labels)

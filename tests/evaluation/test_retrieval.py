@@ -163,8 +163,19 @@ def test_cameras_that_do_not_fit(given: dict[str, object], message: str) -> None
 
 def test_a_gallery_without_ids_leaves_nothing_out() -> None:
     x = np.array([[0.0], [5.0]])
-    found = retrieval(x, ["a", "b"], gallery=x, gallery_labels=["a", "b"], ks=(1,), distance=EXACT)
+    same = {"gallery": x.copy(), "gallery_labels": ["a", "b"]}
+    found = retrieval(x, ["a", "b"], **same, ks=(1,), distance=EXACT)
     assert found == Retrieval({1: 1.0}, 1.0, 1.0, queries=2, unmatched=0)
+
+
+def test_queries_that_are_their_own_gallery_would_find_themselves() -> None:
+    x, labels = torch.eye(4), [0, 0, 1, 1]
+    with pytest.raises(ValueError, match=r"the gallery is the queries themselves.* leave it out"):
+        retrieval(x, labels, gallery=x, gallery_labels=labels)
+    with_ids = retrieval(
+        x, labels, gallery=x, gallery_labels=labels, ids=range(4), gallery_ids=range(4)
+    )
+    assert with_ids == retrieval(x, labels)
 
 
 @pytest.mark.parametrize("spread", [0.3, 1.0, 1.5])

@@ -157,6 +157,41 @@ def test_new_neighbours_count_from_the_next_epoch_and_survive_a_restart() -> Non
     assert list(other) == second
 
 
+def test_neighbours_set_within_an_epoch_survive_a_restart_within_it() -> None:
+    labels = np.repeat(np.arange(6), 2)
+    near, far = (np.arange(6)[:, None] + 1) % 6, (np.arange(6)[:, None] + 3) % 6
+    whole = HardIdentitySampler(labels, 2, 1, near)
+    running = iter(whole)
+    next(running)
+    whole.set_neighbours(far)
+    expected = [list(running), list(whole), list(whole)]
+
+    stopped = HardIdentitySampler(labels, 2, 1, near)
+    next(iter(stopped))
+    stopped.set_neighbours(far)
+    state = stopped.state_dict()
+    told = HardIdentitySampler(labels, 2, 1, far)
+    told.load_state_dict(state)
+    again = HardIdentitySampler(labels, 2, 1, far)
+    again.load_state_dict(told.state_dict())  # saved before it has gone on
+    for resumed in (told, again):
+        assert [list(resumed), list(resumed), list(resumed)] == expected
+
+
+def test_neighbours_set_after_a_restart_count_from_the_next_epoch() -> None:
+    labels = np.repeat(np.arange(6), 2)
+    near, far = (np.arange(6)[:, None] + 1) % 6, (np.arange(6)[:, None] + 3) % 6
+    whole = HardIdentitySampler(labels, 2, 1, near)
+    running = iter(whole)
+    next(running)
+    state = whole.state_dict()
+    whole.set_neighbours(far)
+    resumed = HardIdentitySampler(labels, 2, 1, near)
+    resumed.load_state_dict(state)
+    resumed.set_neighbours(far)
+    assert [list(resumed), list(resumed)] == [list(running), list(whole)]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

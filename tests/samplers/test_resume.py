@@ -212,6 +212,29 @@ def test_a_state_of_other_settings_is_refused() -> None:
         SAMPLERS["hard"](0).load_state_dict(state)
 
 
+def test_a_state_of_other_labels_is_refused_where_some_are_skipped() -> None:
+    """The images that are kept are then as many of each, but others."""
+    state = PKSampler([0, 0, 1, 1, 2, 3, 3, 3], 2, 2, short="skip").state_dict()
+    with pytest.raises(ValueError, match="labels="):
+        PKSampler([0, 0, 1, 2, 2, 3, 3, 3], 2, 2, short="skip").load_state_dict(state)
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ({"batch": 999}, r"batch 999 of an epoch of 5"),
+        ({"batch": -1}, "batch must be at least 0, got -1"),
+        ({"epoch": -1}, "epoch must be at least 0, got -1"),
+    ],
+)
+def test_a_state_of_a_place_that_does_not_exist_is_refused(
+    place: dict[str, int], message: str
+) -> None:
+    sampler = PKSampler(NAMES, 4, 3)
+    with pytest.raises(ValueError, match=message):
+        sampler.load_state_dict(sampler.state_dict() | place)
+
+
 SHARED: dict[str, Callable[..., IdentitySampler]] = {
     "identities": lambda p, **own: PKSampler(NAMES, p, 3, **own),
     "images": lambda p, **own: PKSampler(NAMES, p, 3, coverage="images", **own),

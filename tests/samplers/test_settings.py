@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import Dataset, Subset
 
 from metricface.samplers import (
     GroupedPKSampler,
@@ -97,3 +98,30 @@ def test_numbers_of_numpy_are_numbers_and_leave_a_state_of_plain_ones(
     resumed.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
     assert resumed.epoch == 1
     assert list(resumed) == list(sampler)
+
+
+class Wrapped(Dataset[int]):
+    """A part of a data set that still shows the labels of the whole."""
+
+    def __init__(self, count: int, **told: object) -> None:
+        self.count = count
+        vars(self).update(told)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> int:
+        return index
+
+
+@pytest.mark.parametrize("name", ["labels", "targets"])
+def test_a_dataset_with_labels_for_others_than_its_items_is_refused(name: str) -> None:
+    part = Wrapped(5, **{name: LABELS})
+    with pytest.raises(ValueError, match=f"Wrapped has 5 items, but its .{name} are 8"):
+        PKSampler(part, 2, 2)
+
+
+def test_of_two_lists_the_one_with_a_label_for_each_item_is_taken() -> None:
+    named = Wrapped(8, labels=["anna", "ben", "carl", "dora"], targets=LABELS)
+    assert PKSampler(named, 2, 2).identities == [0, 1, 2, 3]
+    assert PKSampler(Subset(named, [0, 1, 2, 3]), 2, 2).identities == [0, 1]
