@@ -5,8 +5,56 @@ Torch has no public names for these questions.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
 import torch
 from torch import Tensor
+
+_Given = ParamSpec("_Given")
+_Gradients = TypeVar("_Gradients")
+
+
+def differentiated_once(backward: Callable[_Given, _Gradients]) -> Callable[_Given, _Gradients]:
+    """A way back, written out, that has none itself: to ask for one is an error.
+
+    Torch's ``once_differentiable`` makes it one only where the incoming gradient has a graph. What
+    comes into a loss is mostly the number 1, and its second derivative would be 0 in silence.
+
+    Args:
+        backward: of a ``torch.autograd.Function``.
+
+    Example:
+        >>> class Square(torch.autograd.Function):
+        ...     @staticmethod
+        ...     def forward(ctx, x):
+        ...         ctx.save_for_backward(x)
+        ...         return x * x
+        ...     @staticmethod
+        ...     @differentiated_once
+        ...     def backward(ctx, gradient):
+        ...         return gradient * 2 * ctx.saved_tensors[0]
+        >>> x = torch.ones((), requires_grad=True)
+        >>> torch.autograd.grad(Square.apply(x), x)
+        (tensor(2.),)
+        >>> torch.autograd.grad(Square.apply(x), x, create_graph=True)
+        Traceback (most recent call last):
+        ...
+        RuntimeError: create_graph=True asks for second derivatives, which this loss ...
+    """
+
+    @wraps(backward)
+    def once(*given: _Given.args, **named: _Given.kwargs) -> _Gradients:
+        if torch.is_grad_enabled() and not torch.compiler.is_compiling() and not transformed():
+            raise RuntimeError(
+                "create_graph=True asks for second derivatives, which this loss or distance has "
+                "not: give it the other parts of the loss alone"
+            )
+        with torch.no_grad():
+            return backward(*given, **named)
+
+    return once
 
 
 def transformed() -> bool:

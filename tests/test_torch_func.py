@@ -1,4 +1,4 @@
-"""torch.func: the gradient of every loss is that of ``backward``; ``vmap`` is refused by name."""
+"""Other ways to differentiate: torch.func, where ``vmap`` is refused by name, and twice."""
 
 from __future__ import annotations
 
@@ -84,3 +84,27 @@ def test_vmap_is_refused_by_name(make: Make) -> None:
     for mapped in (value, torch.func.grad(value)):
         with pytest.raises(TypeError, match=r"torch\.func\.vmap, which is not supported"):
             torch.func.vmap(mapped)(torch.stack([X, X]))
+
+
+@every
+def test_a_second_derivative_is_right_or_an_error(make: Make) -> None:
+    """Never 0 in silence, beside other losses whose own is right."""
+    direction = draw_rows(12, 4, 1)
+
+    def slope(at: Tensor) -> Tensor:
+        x = at.clone().requires_grad_()
+        return torch.autograd.grad(made(make)(x, LABELS), x)[0]
+
+    x = X.clone().requires_grad_()
+    total = made(make)(x, LABELS) + (x**3).sum()
+    try:
+        (gradient,) = torch.autograd.grad(total, x, create_graph=True)
+    except RuntimeError as error:
+        said = str(error)
+    else:
+        (twice,) = torch.autograd.grad((gradient * direction).sum(), x)
+        step = 1e-6 * direction
+        numeric = (slope(X + step) - slope(X - step)) / 2e-6 + 6 * X * direction
+        torch.testing.assert_close(twice, numeric, rtol=1e-5, atol=1e-5)
+        return
+    assert "create_graph=True asks for second derivatives" in said

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from metricface.distances.unit_rows import GRADIENT_FLOOR, row_lengths, unit_rows
+from metricface.torch_func import differentiated_once
 
 #: Classes handled at a time, so that no copy of all class weights is made.
 _CLASSES_AT_ONCE = 4096
@@ -100,7 +101,7 @@ class _TargetAndRest(torch.autograd.Function):
         ctx.set_materialize_grads(False)  # of the odds it would be a table of zeros
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @differentiated_once
     def backward(
         ctx: Any, grad_target: Tensor | None, grad_rest: Tensor | None, *_: None
     ) -> tuple[Tensor | None, ...]:

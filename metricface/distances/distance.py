@@ -8,12 +8,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from metricface.distances.product import may_tie, squared_distances, without_rounding
 from metricface.distances.unit_rows import unit_rows
 from metricface.embeddings import check_embeddings, working_dtype
-from metricface.torch_func import transformed
+from metricface.torch_func import differentiated_once, transformed
 
 
 class _SquaredBetween(torch.autograd.Function):
@@ -27,7 +26,7 @@ class _SquaredBetween(torch.autograd.Function):
         return (difference * difference).sum(1)
 
     @staticmethod
-    @once_differentiable
+    @differentiated_once
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         difference, rows, columns = ctx.saved_tensors
         step = difference * (2 * grad)[:, None]
@@ -52,7 +51,7 @@ class _Root(torch.autograd.Function):
         ctx.save_for_backward(output)
 
     @staticmethod
-    @once_differentiable
+    @differentiated_once
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (root,) = ctx.saved_tensors
         return torch.where(root > 0, gradient / (2 * root), 0.0)

@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from metricface.torch_func import differentiated_once
 
 #: A row shorter than this still becomes a unit row, but the gradient, which grows as one over the
 #: length, does not grow any more.
@@ -84,7 +85,7 @@ class _UnitRows(torch.autograd.Function):
         ctx.mark_non_differentiable(output[1])
 
     @staticmethod
-    @once_differentiable
+    @differentiated_once
     def backward(ctx: Any, gradient: Tensor, _: Tensor) -> Tensor:
         unit, length = ctx.saved_tensors
         across = gradient - unit * (unit * gradient).sum(1, keepdim=True)

@@ -16,10 +16,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from metricface.identities import MatchBlock
 from metricface.losses.reduction import Sum
+from metricface.torch_func import differentiated_once
 from metricface.types import Reduction, ragged
 
 # Up to so many positives, comparing each with all negatives beats bisecting for each negative.
@@ -96,7 +96,7 @@ class _AllTriplets(torch.autograd.Function):
         ctx.set_materialize_grads(False)  # of the slopes they would be tables of zeros
 
     @staticmethod
-    @once_differentiable
+    @differentiated_once
     def backward(ctx: Any, grad_total: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
         if grad_total is None:
             return None, None, None, None

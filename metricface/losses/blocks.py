@@ -12,11 +12,10 @@ from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from metricface.distances.distance import centre
 from metricface.losses.reduction import Sum, joined
-from metricface.torch_func import transformed
+from metricface.torch_func import differentiated_once, transformed
 
 
 class BlockRows(NamedTuple):
@@ -119,7 +118,7 @@ class _OverBlocks(torch.autograd.Function):
         return tuple(each for pair in kinds for each in pair)
 
     @staticmethod
-    @once_differentiable
+    @differentiated_once
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """The gradients of all kinds, each times what its total was multiplied by."""
         totals, saved = grads[::2], ctx.saved_tensors
