@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from metricface.distributed import rank
 from metricface.distributed.alike import everywhere, on_rank_0
 from metricface.memory import CrossBatchMemory
-from metricface.recipes.batches import Batches, BatchSampler, Labelled
+from metricface.recipes.batches import Batches, BatchSampler, Labelled, identity_numbers
 from metricface.recipes.look_alikes import LookAlikes
 from metricface.recipes.loop.history import History, Row
 from metricface.recipes.loop.measuring import measured
@@ -29,7 +29,7 @@ from metricface.recipes.processes.network import plain, synchronised
 from metricface.recipes.resuming.checkpoints import Checkpoints
 from metricface.recipes.resuming.random_state import seeded
 from metricface.recipes.resuming.ranks import rank_seed
-from metricface.samplers import HardIdentitySampler
+from metricface.samplers import HardIdentitySampler, IdentitySampler
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,8 @@ def fit(
         The model and its history.
 
     Raises:
-        ValueError: settings that contradict each other, a folder with other settings or a broken
-            checkpoint, a loss that is no longer finite.
+        ValueError: settings that contradict each other, a sampler that was made for other labels, a
+            folder with other settings or a broken checkpoint, a loss that is no longer finite.
         TypeError: data without labels, a sampler that cannot be resumed, a loss that takes no
             labels, a state that could not be loaded again.
         ImportError: tqdm or TensorBoard is wanted and missing.
@@ -136,6 +136,8 @@ def fit(
     def settings() -> dict[str, Any]:
         check_asked(steps, sampler, look_alikes, validation, folder, chosen)
         check_whole(network, objective)
+        if isinstance(sampler, IdentitySampler):
+            sampler.check_made_for(identity_numbers(data))
         model.to(device)  # before the generators are looked at: this may wake those of the device
         return training_settings(
             network,
