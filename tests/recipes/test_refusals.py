@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -247,6 +248,8 @@ def exploding(images: Tensor, generator: torch.Generator) -> Tensor:
     ("given", "error", "message"),
     [
         ({"steps": 0}, ValueError, "steps must be at least 1, got 0"),
+        ({"steps": 2.5}, TypeError, "steps must be an integer of at least 1, got 2.5"),
+        ({"steps": "4"}, TypeError, "steps must be an integer of at least 1, got the string '4'"),
         (
             {"data": Unlabelled()},
             TypeError,
@@ -256,6 +259,11 @@ def exploding(images: Tensor, generator: torch.Generator) -> Tensor:
         ({"validation": Unlabelled()}, TypeError, "data must have .labels .*, got Unlabelled"),
         ({"sampler": Forgetful()}, TypeError, "Forgetful has no state_dict, so a training with"),
         ({"sampler": Idle()}, ValueError, "Idle yields no batch to train on"),
+        (
+            {"sampler": PKSampler(np.roll(TRAIN.labels, 1), 5, 4)},
+            ValueError,
+            "made for other labels than the data has: only to the sampler items 0 and 39 are of",
+        ),
         (
             {"loss": Objective(TripletLoss()), "miner": BatchHardMiner()},
             ValueError,
@@ -326,20 +334,51 @@ def test_embeddings_that_are_not_finite_are_named() -> None:
     ("given", "message"),
     [
         ({"evaluate_every": 0}, "evaluate_every must be at least 1, got 0"),
-        ({"chunk": 0}, "chunk must be at least 1, got 0"),
-        ({"patience": 0}, "patience must be at least 1, got 0"),
-        ({"lr": 0.0}, "lr must be above 0, got 0.0"),
-        ({"lr": float("nan")}, "lr must be above 0, got nan"),
-        ({"loss_lr": -1.0}, "loss_lr must be above 0, got -1.0"),
-        ({"clip": 0.0}, "clip must be above 0, got 0.0"),
+        ({"evaluate_every": 2.5}, "evaluate_every must be an integer of at least 1, got 2.5"),
+        ({"chunk": 0}, "chunk must be at least 1 or None, got 0"),
+        ({"chunk": 2.5}, "chunk must be an integer of at least 1 or None, got 2.5"),
+        ({"patience": 0}, "patience must be at least 1 or None, got 0"),
+        ({"patience": 1.5}, "patience must be an integer of at least 1 or None, got 1.5"),
+        ({"patience": True}, "patience must be an integer of at least 1 or None, got True"),
+        ({"lr": 0.0}, "lr must be above 0 and finite, got 0.0"),
+        ({"lr": math.nan}, "lr must be above 0 and finite, got nan"),
+        ({"lr": math.inf}, "lr must be above 0 and finite, got inf"),
+        ({"lr": "1e-3"}, "lr must be a number, got the string '1e-3'"),
+        ({"lr": None}, "lr must be a number, got None"),
+        ({"loss_lr": -1.0}, "loss_lr must be above 0 and finite, got -1.0"),
+        ({"clip": 0.0}, "clip must be above 0 and finite, got 0.0"),
         ({"ema": 1.0}, "ema must be between 0 and 1, got 1.0"),
-        ({"workers": -1}, "workers must be 0 or above, got -1"),
+        ({"ema": math.nan}, "ema must be between 0 and 1, got nan"),
+        ({"ema": "x"}, "ema must be a number, got the string 'x'"),
+        ({"workers": -1}, "workers must be at least 0, got -1"),
+        ({"workers": 1.5}, "workers must be an integer of at least 0, got 1.5"),
+        ({"seed": -1}, "seed must be at least 0, got -1"),
+        ({"seed": 1.5}, "seed must be an integer of at least 0, got 1.5"),
         ({"amp": torch.float32}, "amp must be torch.bfloat16, torch.float16 or None, got torch.fl"),
+        ({"metric": None}, "metric must be the name of a number that evaluate gives, got None"),
+        ({"metric": "eer"}, "larger is better, but not of 'eer': take 'recall_at_1', 'map_at_r'"),
+        ({"metric": "loss"}, "larger is better, but not of 'loss'"),
+        ({"metric": "seconds"}, "larger is better, but not of 'seconds'"),
+        ({"metric": "mining_seconds"}, "larger is better, but not of 'mining_seconds'"),
+        (
+            {"optimizer": partial(torch.optim.SGD, lr=0.1)},
+            r"optimizer brings lr=0.1, which .* give Options\(lr=0.1\) instead",
+        ),
+        (
+            {"optimizer": torch.optim.SGD([torch.zeros(1)], lr=0.1)},
+            "optimizer must make one from parameter groups, such as .*, got SGD",
+        ),
     ],
 )
-def test_options_out_of_range(given: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+def test_options_that_mean_nothing(given: dict[str, Any], message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
         Options(**given)
+
+
+def test_numbers_of_numpy_are_options() -> None:
+    """As a search for settings draws them."""
+    chosen = {"lr": np.float32(0.5), "ema": np.float64(0.5), "patience": np.int64(3)}
+    assert Options(**chosen, evaluate_every=np.int32(2), seed=np.uint64(2**63)).patience == 3
 
 
 def test_learning_rates_of_numpy_can_be_saved(tmp_path: Path) -> None:
