@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from metricface.distributed import rank
 from metricface.distributed.alike import everywhere, on_rank_0
+from metricface.given import check_instance
 from metricface.memory import CrossBatchMemory
 from metricface.recipes.batches import Batches, BatchSampler, Labelled, identity_numbers
 from metricface.recipes.look_alikes import LookAlikes
@@ -102,7 +103,8 @@ def fit(
         ValueError: settings that contradict each other, a sampler that was made for other labels, a
             folder with other settings or a broken checkpoint, a loss that is no longer finite.
         TypeError: data without labels, a sampler that cannot be resumed, a loss that takes no
-            labels, a state that could not be loaded again.
+            labels, a model that returns no tensor, a class where an instance is wanted, a state
+            that could not be loaded again.
         ImportError: tqdm or TensorBoard is wanted and missing.
         BlockingIOError: another training uses the folder.
         OSError: the disk is full; the last checkpoint is kept.
@@ -128,6 +130,7 @@ def fit(
         >>> [row["step"] for row in done.history]
         [0.0, 2.0, 4.0]
     """
+    check_instance("model", model)
     chosen = Options() if options is None else options
     network, objective = plain(model), _objective(loss, miner, memory)
     first = next(model.parameters(), torch.empty(0))

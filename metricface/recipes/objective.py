@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from metricface.given import arrived, zero_or_above
+from metricface.given import arrived, check_instance, zero_or_above
 from metricface.losses import DeepID2Loss
 from metricface.memory import CrossBatchMemory
 from metricface.recipes.resuming.unregistered import restore_unregistered, unregistered
@@ -73,9 +73,11 @@ class Objective(nn.Module):
         memory_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        losses = [loss] if isinstance(loss, nn.Module) else list(loss)
+        losses = list(loss) if isinstance(loss, Sequence) else [loss]
         for each in losses:
             _check_loss(each)
+        check_instance("miner", miner)
+        check_instance("memory", memory)
         if not losses:
             raise ValueError("there is no loss to train with")
         if weights is not None and not isinstance(weights, Iterable):
@@ -203,6 +205,7 @@ class Objective(nn.Module):
 
 
 def _check_loss(loss: object) -> None:
+    check_instance("loss", loss)
     if not isinstance(loss, nn.Module):
         raise TypeError(f"a loss must be a module, got {type(loss).__name__}")
     second = [*inspect.signature(loss.forward).parameters][1:2]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils.data import TensorDataset
+from torch.utils.data import DataLoader, TensorDataset
 
 from metricface.classifiers import Softmax
 from metricface.data import ImageSet
@@ -20,7 +20,7 @@ from metricface.files import LOCK
 from metricface.losses import TripletLoss
 from metricface.memory import CrossBatchMemory
 from metricface.miners import BatchHardMiner, SemiHardMiner
-from metricface.recipes import LookAlikes, Objective, Options, in_defense_schedule
+from metricface.recipes import LookAlikes, Objective, Options, embed, in_defense_schedule
 from metricface.recipes.resuming.checkpoints import NAME, PREVIOUS
 from metricface.recipes.resuming.sealed import save_sealed
 from metricface.samplers import PKSampler
@@ -258,6 +258,18 @@ def exploding(images: Tensor, generator: torch.Generator) -> Tensor:
         ({"data": FewLabels()}, ValueError, "40 items of the data came with 3 labels"),
         ({"validation": Unlabelled()}, TypeError, "data must have .labels .*, got Unlabelled"),
         ({"sampler": Forgetful()}, TypeError, "Forgetful has no state_dict, so a training with"),
+        ({"sampler": PKSampler}, TypeError, r"sampler must .*class PKSampler: give PKSampler\(…\)"),
+        ({"loss": TripletLoss}, TypeError, "loss must be an instance, got the class TripletLoss"),
+        ({"loss": 0.5}, TypeError, "a loss must be a module, got float"),
+        ({"miner": SemiHardMiner}, TypeError, "miner must be an instance, got the class SemiHard"),
+        (
+            {"memory": CrossBatchMemory},
+            TypeError,
+            "memory must be an instance, got the class Cross",
+        ),
+        ({"look_alikes": LookAlikes}, TypeError, "look_alikes must be an instance, got the class"),
+        ({"model": nn.Linear}, TypeError, "model must be an instance, got the class Linear"),
+        ({"options": Options}, TypeError, "options must be an instance, got the class Options"),
         ({"sampler": Idle()}, ValueError, "Idle yields no batch to train on"),
         (
             {"sampler": PKSampler(np.roll(TRAIN.labels, 1), 5, 4)},
@@ -294,6 +306,45 @@ def test_what_cannot_be_trained(
 ) -> None:
     with pytest.raises(error, match=message):
         train(**{"loss": TripletLoss(), **given})
+
+
+class Returning(nn.Module):
+    """A network that returns its embeddings in something."""
+
+    def __init__(self, form: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        self.net, self.form = network(), form
+
+    def forward(self, images: Tensor) -> Any:
+        return self.form(self.net(images))
+
+
+@pytest.mark.parametrize(
+    ("form", "got"),
+    [
+        (lambda x: {"last": x, "pooled": x}, "a dict of 'last', 'pooled': wrap it"),
+        (lambda x: (x, x), "a tuple of 2: wrap it"),
+        (lambda x: [x], "a list of 1: wrap it"),
+        (lambda x: x.detach().numpy(), "a ndarray: wrap it"),
+    ],
+)
+@pytest.mark.parametrize("chunk", [None, 7])
+def test_a_model_that_returns_no_tensor(
+    form: Callable[[Tensor], Any], got: str, chunk: int | None
+) -> None:
+    said = f"the model must return one tensor of embeddings .*, got {got}"
+    with pytest.raises(TypeError, match=said):
+        train(TripletLoss(), model=Returning(form), options=quick(chunk=chunk))
+    with pytest.raises(TypeError, match=said):
+        embed(Returning(form), UNSEEN)
+
+
+def test_a_loader_is_no_dataset() -> None:
+    loader: Any = DataLoader(UNSEEN, batch_size=4)
+    with pytest.raises(TypeError, match=r"items by number and a length, got a DataLoader: give "):
+        embed(network(), loader)
+    with pytest.raises(TypeError, match="model must be an instance, got the class Linear"):
+        embed(nn.Linear, UNSEEN)  # type: ignore[arg-type]
 
 
 def test_weights_that_are_split_over_processes_are_refused() -> None:
