@@ -237,6 +237,8 @@ def _run(
     losses: list[Tensor] = []
 
     def take_stock() -> None:
+        if options.monitor is not None and rank() == 0:
+            options.monitor.flush()  # before the checkpoint: the steps so far come no more
         training.alike()
         row = measured(training, losses, validation, options)
         losses.clear()
@@ -262,6 +264,4 @@ def _run(
             if training.step % options.evaluate_every == 0 or training.step == steps:
                 take_stock()
     training.batches.settle()
-    if options.monitor is not None and rank() == 0:
-        options.monitor.flush()
     return history

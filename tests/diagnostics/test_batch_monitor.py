@@ -171,7 +171,6 @@ def test_one_step_in_so_many_is_measured_and_given_to_every_log(tmp_path: Path) 
     x, labels = _batch()
     writer = Mock()
     file = tmp_path / "log.csv"
-    file.write_text("an old run\n")
     monitor = BatchMonitor(csv_log(file), tensorboard_log(writer), every=3)
     for _ in range(7):
         monitor(x, BatchAllMiner(0.2)(x, labels), torch.tensor(1.0))
@@ -181,6 +180,70 @@ def test_one_step_in_so_many_is_measured_and_given_to_every_log(tmp_path: Path) 
     assert [row["step"] for row in rows] == ["1.0", "4.0", "7.0"]
     assert {call.args[2] for call in writer.add_scalar.call_args_list} == {1, 4, 7}
     assert ("batch/loss", 1.0, 4) in [call.args for call in writer.add_scalar.call_args_list]
+
+
+class TestACsvLogThatGoesOn:
+    def logged(self, file: Path, *steps: int, value: float = 0.5) -> str:
+        log = csv_log(file)
+        for step in steps:
+            log({"step": float(step), "loss": value})
+        return file.read_text()
+
+    def test_rows_follow_those_that_are_there(self, tmp_path: Path) -> None:
+        file = tmp_path / "log.csv"
+        self.logged(file, 1, 2)
+        assert (
+            self.logged(file, 3, 4, value=0.25)
+            == "step,loss\n1.0,0.5\n2.0,0.5\n3.0,0.25\n4.0,0.25\n"
+        )
+
+    def test_steps_that_are_taken_again_stand_once(self, tmp_path: Path) -> None:
+        """Killed at step 4, on from a checkpoint of step 2; and begun anew at last."""
+        file = tmp_path / "log.csv"
+        self.logged(file, 1, 2, 3, 4)
+        assert self.logged(file, 3, value=0.25) == "step,loss\n1.0,0.5\n2.0,0.5\n3.0,0.25\n"
+        assert self.logged(file, 1, value=0.75) == "step,loss\n1.0,0.75\n"
+        assert [each.name for each in tmp_path.iterdir()] == ["log.csv"]
+
+    def test_nothing_happens_before_something_is_logged(self, tmp_path: Path) -> None:
+        file = tmp_path / "log.csv"
+        before = self.logged(file, 1, 2)
+        assert self.logged(file) == before
+
+    @pytest.mark.parametrize("torn", ["3.0", "3.0,0.", '"3'])
+    def test_a_row_that_was_cut_off_is_left_out(self, torn: str, tmp_path: Path) -> None:
+        file = tmp_path / "log.csv"
+        file.write_text(self.logged(file, 1, 2) + torn)
+        assert self.logged(file, 4) == "step,loss\n1.0,0.5\n2.0,0.5\n4.0,0.5\n"
+
+    def test_an_empty_file_is_begun(self, tmp_path: Path) -> None:
+        (tmp_path / "log.csv").touch()
+        assert self.logged(tmp_path / "log.csv", 1) == "step,loss\n1.0,0.5\n"
+
+    def test_records_without_a_step_follow(self, tmp_path: Path) -> None:
+        file = tmp_path / "log.csv"
+        for _ in range(2):
+            csv_log(file)({"loss": 0.5})
+        assert file.read_text() == "loss\n0.5\n0.5\n"
+
+    def test_a_link_stays_one(self, tmp_path: Path) -> None:
+        file, link = tmp_path / "log.csv", tmp_path / "link.csv"
+        self.logged(file, 1, 2)
+        link.symlink_to(file)
+        assert self.logged(link, 2) == file.read_text() == "step,loss\n1.0,0.5\n2.0,0.5\n"
+        assert link.is_symlink()
+
+    @pytest.mark.parametrize("there", ["an old run\n", "notes", "step,loss,norm\n1.0,0.5,2.0\n"])
+    def test_other_columns_are_refused(self, there: str, tmp_path: Path) -> None:
+        file = tmp_path / "log.csv"
+        file.write_text(there)
+        log = csv_log(file)
+        for _ in range(2):
+            with pytest.raises(
+                ValueError, match=r"log.csv holds .* in place of .*step, loss: give "
+            ):
+                log({"step": 1.0, "loss": 0.5})
+        assert file.read_text() == there
 
 
 @pytest.mark.parametrize(
