@@ -52,8 +52,8 @@ class Options:
         metric: which of those numbers decides what is best; larger is better.
         patience: stop after so many evaluations without a better one; None runs to the end.
         restore_best: end with the weights of the best evaluation rather than of the last.
-        monitor: sees embeddings, indices and loss of every step in which a miner picks them; of
-            several processes the batch of all, on rank 0.
+        monitor: sees embeddings, indices and loss of every step in which a miner picks them, but
+            not what it picks of a memory; of several processes the batch of all, on rank 0.
         tensorboard: write ``tensorboard/`` into the run folder.
         seed: of the augmentation and of what draws from global generators (dropout, other
             libraries' miners); those are put back as they were. Ranks draw differently.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import numpy as np
@@ -17,8 +18,9 @@ from metricface.diagnostics import BatchMonitor, csv_log, tensorboard_log
 from metricface.diagnostics import measured_step as measured_module
 from metricface.distances import Euclidean
 from metricface.miners import BatchAllMiner, MultiSimilarityMiner
-from metricface.types import Pairs, Triplets
+from metricface.types import Pairs, Triplets, as_pairs
 
+ONE, LOSS = torch.tensor([0]), torch.tensor(0.0)
 Records = list[dict[str, float]]
 
 
@@ -263,6 +265,39 @@ def test_bad_settings_are_said(
 ) -> None:
     with pytest.raises(error, match=message):
         BatchMonitor(**arguments)  # type: ignore[arg-type]
-    one = torch.tensor([0])
-    with pytest.raises(ValueError, match="3 or 4 index vectors, got 2"):
-        BatchMonitor()(torch.eye(3), (one, one), torch.tensor(0.0))
+
+
+@pytest.mark.parametrize(
+    ("indices", "loss", "message"),
+    [
+        ((ONE, ONE), LOSS, "got 2 tensors"),
+        (None, LOSS, "indices must be a tuple of 3 or 4 index vectors, got NoneType"),
+        ((ONE, ONE, ONE + 3), LOSS, "negative holds 3 in place 0, but embeddings have 3 rows"),
+        ((ONE, ONE, ONE), 0.5, "loss must be a tensor, got 0.5"),
+    ],
+)
+def test_what_cannot_be_measured_is_said(indices: Any, loss: Any, message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        BatchMonitor()(torch.eye(3), indices, loss)
+
+
+@pytest.mark.parametrize("miner", [BatchAllMiner(float("inf")), MultiSimilarityMiner(2.0)])
+def test_distances_to_references_are_those_of_numpy(miner: Any) -> None:
+    """Of 24 embeddings to 30 others; norms and spread stay those of the embeddings."""
+    x, labels = _batch()
+    past = torch.randn(30, 5, generator=torch.Generator().manual_seed(1))
+    mined = miner(x, labels, past, torch.arange(30) // 5)
+    records: Records = []
+    monitor = BatchMonitor(records.append, margin=1.2, distance=Euclidean())
+    monitor(x, mined, torch.tensor(0.7), past)
+    monitor(x, BatchAllMiner()(x, labels), torch.tensor(0.7))
+    monitor.flush()
+    both = torch.cat([x, past])
+    pairs = as_pairs(mined)
+    near = _euclidean(both, pairs.anchor_pos, pairs.positive + 24)
+    far = _euclidean(both, pairs.anchor_neg, pairs.negative + 24)
+    assert records[0]["positive_q50"] == pytest.approx(np.median(near), rel=1e-5)
+    assert records[0]["negative_q95"] == pytest.approx(np.quantile(far, 0.95), rel=1e-5)
+    assert max(int(pairs.positive.max()), int(pairs.negative.max())) > 24
+    for name in ("norm_mean", "norm_std", "spread"):
+        assert records[0][name] == records[1][name]
