@@ -162,6 +162,28 @@ def as_share(name: str, value: object) -> float:
     return number
 
 
+def check_instance(name: str, value: object) -> None:
+    """Refuse a class where one of its instances is wanted.
+
+    Args:
+        name: of the argument, for an error.
+        value: what was given.
+
+    Raises:
+        TypeError: a class.
+
+    Example:
+        >>> check_instance("sampler", dict)
+        Traceback (most recent call last):
+        ...
+        TypeError: sampler must be an instance, got the class dict: give dict(…)
+    """
+    if isinstance(value, type):
+        raise TypeError(
+            f"{name} must be an instance, got {arrived(value)}: give {value.__name__}(…)"
+        )
+
+
 def as_pair(name: str, value: object) -> tuple[object, object]:
     """Two settings in one, lower and upper end.
 

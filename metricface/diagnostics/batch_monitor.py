@@ -13,7 +13,8 @@ from metricface.diagnostics.logs import Log
 from metricface.diagnostics.measured_step import MeasuredStep
 from metricface.distances import Distance, SquaredEuclidean
 from metricface.distances.given import check_distance
-from metricface.given import above_zero, as_count
+from metricface.given import above_zero, arrived, as_count
+from metricface.identities.mined_indices import check_indices
 from metricface.types import Pairs, Triplets
 
 
@@ -88,7 +89,11 @@ class BatchMonitor:
         )
 
     def __call__(
-        self, embeddings: Tensor, indices: Triplets | Pairs | Sequence[Tensor], loss: Tensor
+        self,
+        embeddings: Tensor,
+        indices: Triplets | Pairs | Sequence[Tensor],
+        loss: Tensor,
+        ref_emb: Tensor | None = None,
     ) -> None:
         """Take note of a step; best called between the loss and its backward pass.
 
@@ -97,17 +102,23 @@ class BatchMonitor:
                 looked at as it passes.
             indices: what was mined: 3 or 4 index vectors.
             loss: scalar.
+            ref_emb: what they were mined against ``[R, D]``, if not the batch itself, such as the
+                embeddings of a memory.
 
         Raises:
-            ValueError: another number of index vectors.
+            TypeError: indices that are no index vectors, a loss that is no tensor.
+            ValueError: another number of index vectors, indices of rows that are not there.
         """
         self.flush()
         self.step += 1
         if (self.step - 1) % self.every:
             return
-        if len(indices) not in (3, 4):
-            raise ValueError(f"indices must be 3 or 4 index vectors, got {len(indices)}")
-        step = MeasuredStep(self.step, embeddings, indices, loss, self.distance, self.margin)
+        if not isinstance(loss, Tensor):
+            raise TypeError(f"loss must be a tensor, got {arrived(loss)}")
+        vectors = check_indices(indices, embeddings, ref_emb)
+        step = MeasuredStep(
+            self.step, embeddings, vectors, loss, self.distance, self.margin, ref_emb
+        )
         self._pending.append(step)
 
     def flush(self) -> None:

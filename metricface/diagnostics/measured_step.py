@@ -28,6 +28,7 @@ class MeasuredStep:
         loss: Tensor,
         distance: Distance,
         margin: float | Literal["soft"],
+        ref_emb: Tensor | None,
     ) -> None:
         anchor, positive = indices[0], indices[1]
         other_anchor, negative = (anchor, indices[2]) if len(indices) == 3 else indices[2:]
@@ -37,8 +38,9 @@ class MeasuredStep:
             "negatives": float(len(negative)),
         }
         x = embeddings.detach()
-        near = _sampled_distances(distance, x, anchor, positive)
-        far = _sampled_distances(distance, x, other_anchor, negative)
+        y = x if ref_emb is None else ref_emb.detach()
+        near = _sampled_distances(distance, x, y, anchor, positive)
+        far = _sampled_distances(distance, x, y, other_anchor, negative)
         norm = torch.linalg.vector_norm(x.double(), dim=1)  # which holds every float32 squared
         rows = distance.rows(x, working_dtype(x))
         spread = distance.from_squared((rows - rows.mean(0)).square().sum(dim=1)).mean()
@@ -69,10 +71,12 @@ class MeasuredStep:
         return record | {"gradient_share": gradient}
 
 
-def _sampled_distances(distance: Distance, x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+def _sampled_distances(
+    distance: Distance, x: Tensor, y: Tensor, rows: Tensor, columns: Tensor
+) -> Tensor:
     """Distances of pairs, of every n-th where there are too many."""
     step = max(1, math.ceil(len(rows) / SAMPLE))
-    return distance.gathered(x, x, rows[::step].to(x.device), columns[::step].to(x.device))
+    return distance.gathered(x, y, rows[::step], columns[::step])
 
 
 def _active(near: Tensor, far: Tensor, margin: float | Literal["soft"], *, paired: bool) -> Tensor:

@@ -15,8 +15,8 @@ from metricface.eager import eager
 from metricface.embeddings import check_embeddings, working_dtype
 from metricface.given import arrived, as_count
 from metricface.identities import MatchBlock, Matches
+from metricface.identities.mined_indices import check_indices
 from metricface.losses.blocks import BlockRows, sums_of_blocks
-from metricface.losses.mined_indices import check_indices
 from metricface.losses.reduction import Sum, check_reduction, reduced
 from metricface.types import Labels, Reduction
 

@@ -16,6 +16,7 @@ from metricface.distributed import rank, world_size
 from metricface.distributed.alike import everywhere
 from metricface.distributed.rows import gather_rows
 from metricface.embeddings import working_dtype
+from metricface.given import check_instance
 from metricface.recipes.batches import (
     InputsOf,
     Labelled,
@@ -24,7 +25,7 @@ from metricface.recipes.batches import (
     rest_before_fork,
     taken,
 )
-from metricface.recipes.processes.network import plain
+from metricface.recipes.processes.network import one_tensor, plain
 
 
 @torch.no_grad()
@@ -56,7 +57,8 @@ def embed(
 
     Raises:
         ValueError: an empty dataset.
-        TypeError: a ``batch`` that cannot be called, or inputs that are no tensor.
+        TypeError: a ``batch`` that cannot be called, inputs or embeddings that are no tensor, a
+            DataLoader in place of its dataset.
 
     Example:
         >>> import numpy as np
@@ -65,6 +67,8 @@ def embed(
         >>> embed(nn.Flatten(), images).shape
         torch.Size([3, 16])
     """
+    check_instance("model", model)
+    _check_dataset(data)
     if len(data) == 0:
         raise ValueError("the dataset is empty: there is nothing to embed")
     if batch is not None and not callable(batch):
@@ -86,7 +90,7 @@ def embed(
     model.eval()
     try:
         with torch.autocast(device.type, dtype=amp, enabled=amp is not None):
-            parts = [model(taken(fetched, batch, device)[0]) for fetched in loader]
+            parts = [one_tensor(model(taken(fetched, batch, device)[0])) for fetched in loader]
         return torch.cat([part.to(working_dtype(part)) for part in parts])
     finally:
         for module, mode in modes.items():
@@ -131,6 +135,15 @@ def embed_together(
 def embedding_dim(model: nn.Module, data: Labelled, batch: InputsOf | None = None) -> int:
     """D, from the embedding of the first item; ``batch`` as of :func:`embed`."""
     return embed(model, Picked(data, range(min(1, len(data)))), batch=batch).shape[1]
+
+
+def _check_dataset(data: object) -> None:
+    if not isinstance(data, Labelled):
+        instead = ": give its .dataset, and batch_size=" if isinstance(data, DataLoader) else ""
+        raise TypeError(
+            "data must be a dataset with items by number and a length, got a "
+            f"{type(data).__name__}{instead}"
+        )
 
 
 class Picked:

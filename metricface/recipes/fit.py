@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from metricface.distributed import rank
 from metricface.distributed.alike import everywhere, on_rank_0
+from metricface.given import check_instance
 from metricface.memory import CrossBatchMemory
-from metricface.recipes.batches import Batches, BatchSampler, Labelled
+from metricface.recipes.batches import Batches, BatchSampler, Labelled, identity_numbers
 from metricface.recipes.look_alikes import LookAlikes
 from metricface.recipes.loop.history import History, Row
 from metricface.recipes.loop.measuring import measured
@@ -29,7 +30,7 @@ from metricface.recipes.processes.network import plain, synchronised
 from metricface.recipes.resuming.checkpoints import Checkpoints
 from metricface.recipes.resuming.random_state import seeded
 from metricface.recipes.resuming.ranks import rank_seed
-from metricface.samplers import HardIdentitySampler
+from metricface.samplers import HardIdentitySampler, IdentitySampler
 
 
 @dataclass(frozen=True)
@@ -99,10 +100,11 @@ def fit(
         The model and its history.
 
     Raises:
-        ValueError: settings that contradict each other, a folder with other settings or a broken
-            checkpoint, a loss that is no longer finite.
+        ValueError: settings that contradict each other, a sampler that was made for other labels, a
+            folder with other settings or a broken checkpoint, a loss that is no longer finite.
         TypeError: data without labels, a sampler that cannot be resumed, a loss that takes no
-            labels, a state that could not be loaded again.
+            labels, a model that returns no tensor, a class where an instance is wanted, a state
+            that could not be loaded again.
         ImportError: tqdm or TensorBoard is wanted and missing.
         BlockingIOError: another training uses the folder.
         OSError: the disk is full; the last checkpoint is kept.
@@ -128,6 +130,7 @@ def fit(
         >>> [row["step"] for row in done.history]
         [0.0, 2.0, 4.0]
     """
+    check_instance("model", model)
     chosen = Options() if options is None else options
     network, objective = plain(model), _objective(loss, miner, memory)
     first = next(model.parameters(), torch.empty(0))
@@ -136,6 +139,8 @@ def fit(
     def settings() -> dict[str, Any]:
         check_asked(steps, sampler, look_alikes, validation, folder, chosen)
         check_whole(network, objective)
+        if isinstance(sampler, IdentitySampler):
+            sampler.check_made_for(identity_numbers(data))
         model.to(device)  # before the generators are looked at: this may wake those of the device
         return training_settings(
             network,
@@ -232,6 +237,8 @@ def _run(
     losses: list[Tensor] = []
 
     def take_stock() -> None:
+        if options.monitor is not None and rank() == 0:
+            options.monitor.flush()  # before the checkpoint: the steps so far come no more
         training.alike()
         row = measured(training, losses, validation, options)
         losses.clear()
@@ -257,6 +264,4 @@ def _run(
             if training.step % options.evaluate_every == 0 or training.step == steps:
                 take_stock()
     training.batches.settle()
-    if options.monitor is not None and rank() == 0:
-        options.monitor.flush()
     return history

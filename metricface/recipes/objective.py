@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from metricface.given import arrived, check_instance, zero_or_above
+from metricface.losses import DeepID2Loss
 from metricface.memory import CrossBatchMemory
 from metricface.recipes.resuming.unregistered import restore_unregistered, unregistered
 
@@ -32,20 +34,22 @@ class Objective(nn.Module):
 
     Takes the losses and miners of this library and of pytorch-metric-learning alike: each part
     is told what its ``forward`` can be told. A classifier, which compares with its own weights,
-    is not asked about indices or references. An image of the batch is not compared with what the
+    is not asked about indices or references, nor is the one within
+    :class:`~metricface.losses.DeepID2Loss`. An image of the batch is not compared with what the
     memory knows of the same image; where a part cannot be told the ids, all that the memory knows
     of the batch's images is left out.
 
     Args:
         loss: a loss or classifier, or several to add up, such as ``[Softmax(…), CenterLoss(…)]``.
-        weights: w, one for each loss; None means 1.
+        weights: w, one for each loss, 0 or above; None means 1.
         miner: picks what the losses look at; None means all of the batch.
         memory: past embeddings the batch is compared with besides, once it has warmed up.
-        memory_weight: what that part counts.
+        memory_weight: what that part counts, 0 or above.
 
     Raises:
-        TypeError: a loss that is no module, or takes no labels.
-        ValueError: no loss, another number of weights, a miner or a memory that no loss can use.
+        TypeError: a loss that is no module, or takes no labels; a weight that is no number.
+        ValueError: no loss, another number of weights or one below 0, a miner or a memory that no
+            loss can use.
 
     Example:
         >>> import torch
@@ -69,18 +73,23 @@ class Objective(nn.Module):
         memory_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        losses = [loss] if isinstance(loss, nn.Module) else list(loss)
+        losses = list(loss) if isinstance(loss, Sequence) else [loss]
         for each in losses:
             _check_loss(each)
+        check_instance("miner", miner)
+        check_instance("memory", memory)
         if not losses:
             raise ValueError("there is no loss to train with")
-        self.weights = [1.0] * len(losses) if weights is None else [float(w) for w in weights]
+        if weights is not None and not isinstance(weights, Iterable):
+            raise TypeError(f"weights must be numbers, one for each loss, got {arrived(weights)}")
+        given = [1.0] * len(losses) if weights is None else weights
+        self.weights = [zero_or_above(f"weights[{n}]", each) for n, each in enumerate(given)]
         if len(self.weights) != len(losses):
             raise ValueError(f"{len(losses)} losses came with {len(self.weights)} weights")
         self.losses = nn.ModuleList(losses)
         self.miner = miner
         self.memory = memory
-        self.memory_weight = memory_weight
+        self.memory_weight = zero_or_above("memory_weight", memory_weight)
         self.takes = [_takes(each) for each in losses]
         self._miner_takes = frozenset[str]() if miner is None else _takes(miner)
         if miner is not None and not any("indices" in takes for takes in self.takes):
@@ -154,6 +163,8 @@ class Objective(nn.Module):
                 weight, loss, takes = self.weights[number], self.losses[number], self.takes[number]
                 if past and "ref_emb" not in takes:
                     continue  # a classifier has said all it can about the batch
+                if past and isinstance(loss, DeepID2Loss):  # so has the one within
+                    weight, loss = weight * loss.weight, loss.verification
                 indices = [against.indices] if "indices" in takes else []
                 value = loss(embeddings, labels, *indices, **_told(takes, against, ids))
                 value = _one_number(value, loss)
@@ -194,6 +205,7 @@ class Objective(nn.Module):
 
 
 def _check_loss(loss: object) -> None:
+    check_instance("loss", loss)
     if not isinstance(loss, nn.Module):
         raise TypeError(f"a loss must be a module, got {type(loss).__name__}")
     second = [*inspect.signature(loss.forward).parameters][1:2]
@@ -206,6 +218,7 @@ def _check_loss(loss: object) -> None:
 
 def _takes(part: Callable[..., Any]) -> frozenset[str]:
     """Which of indices, references and ids a loss or a miner can be told."""
+    part = part.verification if isinstance(part, DeepID2Loss) else part  # told all that it is told
     call = part.forward if isinstance(part, nn.Module) else part
     names, refused = set(inspect.signature(call).parameters), _refuses(part)
     found = names & {"ids"}

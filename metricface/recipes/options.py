@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from metricface.diagnostics import BatchMonitor
+from metricface.given import above_zero, arrived, as_count, as_count_or_none, as_number
 from metricface.recipes.batches import Augment, InputsOf
 from metricface.recipes.schedules import Schedule
 from metricface.recipes.validation import unseen_identities
@@ -50,8 +52,8 @@ class Options:
         metric: which of those numbers decides what is best; larger is better.
         patience: stop after so many evaluations without a better one; None runs to the end.
         restore_best: end with the weights of the best evaluation rather than of the last.
-        monitor: sees embeddings, indices and loss of every step in which a miner picks them; of
-            several processes the batch of all, on rank 0.
+        monitor: sees embeddings, indices and loss of every step in which a miner picks them, but
+            not what it picks of a memory; of several processes the batch of all, on rank 0.
         tensorboard: write ``tensorboard/`` into the run folder.
         seed: of the augmentation and of what draws from global generators (dropout, other
             libraries' miners); those are put back as they were. Ranks draw differently.
@@ -59,7 +61,10 @@ class Options:
         progress: show a bar; needs tqdm.
 
     Raises:
-        ValueError: a number out of its range, another dtype than those.
+        ValueError: a number out of its range, another dtype than those, a metric of which larger is
+            not better, an optimizer that brings a learning rate.
+        TypeError: a number that is none or is not whole, a metric that is no name, an optimizer
+            that is made already.
 
     Example:
         >>> Options(lr=3e-4, ema=0.999).evaluate_every
@@ -90,18 +95,19 @@ class Options:
     progress: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("evaluate_every", "chunk", "patience"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+        as_count("evaluate_every", self.evaluate_every)
+        as_count("workers", self.workers, 0)
+        as_count("seed", self.seed, 0)
+        for name in ("chunk", "patience"):
+            as_count_or_none(name, getattr(self, name))
         for name in ("lr", "loss_lr", "clip"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} must be above 0, got {value}")
-        if self.ema is not None and not 0 < self.ema < 1:
+            if value is not None or name == "lr":
+                above_zero(name, value)
+        if self.ema is not None and not 0 < as_number("ema", self.ema) < 1:
             raise ValueError(f"ema must be between 0 and 1, got {self.ema}")
-        if self.workers < 0:
-            raise ValueError(f"workers must be 0 or above, got {self.workers}")
+        _check_metric(self.metric)
+        _check_optimizer(self.optimizer)
         if self.amp not in (None, torch.bfloat16, torch.float16):
             raise ValueError(f"amp must be torch.bfloat16, torch.float16 or None, got {self.amp}")
 
@@ -127,3 +133,31 @@ class Options:
         if not groups:
             raise ValueError("nothing to train: all parameters are frozen")
         return Adam(groups) if self.optimizer is None else self.optimizer(groups)
+
+
+def _check_metric(name: object) -> None:
+    """Refuse what no evaluation is better for having more of."""
+    if not isinstance(name, str):
+        raise TypeError(
+            f"metric must be the name of a number that evaluate gives, got {arrived(name)}"
+        )
+    if name in ("step", "seconds", "loss", "eer") or name.endswith("_seconds"):
+        raise ValueError(
+            f"metric decides what is best, and larger is better, but not of {name!r}: take "
+            "'recall_at_1', 'map_at_r', 'accuracy' or 'auc', or let evaluate= give a number of "
+            "another name that grows with what you want"
+        )
+
+
+def _check_optimizer(make: object) -> None:
+    """Refuse what makes no optimizer, or makes one at rates that are not those of the options."""
+    if isinstance(make, partial) and "lr" in make.keywords:
+        raise ValueError(
+            f"optimizer brings lr={make.keywords['lr']}, which the parameter groups' own rates "
+            f"would override: give Options(lr={make.keywords['lr']}) instead"
+        )
+    if make is not None and not callable(make):
+        raise TypeError(
+            "optimizer must make one from parameter groups, such as the class torch.optim.SGD or "
+            f"functools.partial(torch.optim.SGD, momentum=0.9), got {arrived(make)}"
+        )

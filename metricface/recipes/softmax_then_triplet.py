@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from metricface.classifiers import Softmax
+from metricface.given import check_instance
 from metricface.losses import TripletLoss
 from metricface.memory import CrossBatchMemory
 from metricface.miners import SemiHardMiner
@@ -122,6 +123,9 @@ def softmax_then_triplet(
         raise ValueError("frozen=True leaves nothing to train without a projection")
     if not isinstance(steps, Sequence) or len(steps) != 2:
         raise ValueError(f"steps must be a pair, of the first and the second stage, got {steps}")
+    later = {"loss": loss, "miner": miner, "memory": memory, "projection": projection}
+    for name, part in later.items():
+        check_instance(name, part)
     options = Options() if options is None else options
     second_options = options if triplet_options is None else triplet_options
     check_asked(steps[0], sampler, None, validation, folder, options)

@@ -76,6 +76,31 @@ class IdentityIndex:
         identity[self.order] = np.repeat(self.code, self._size_of_all)
         return identity
 
+    def check_made_for(self, numbers: Ints) -> None:
+        """As :meth:`~metricface.samplers.IdentitySampler.check_made_for`."""
+        if len(self.order) > len(numbers):
+            raise ValueError(
+                f"the sampler was made for {len(self.order)} items, but the data has {len(numbers)}"
+            )
+        own = self.of_images()
+        kept = np.flatnonzero(own >= 0)
+        own, other = own[kept], numbers[kept]
+        for one, two, whole in (
+            (own, other, "to the sampler"),
+            (other, own, "in the data"),
+        ):
+            of_each = np.zeros(one.max(initial=-1) + 1, dtype=np.int64)
+            of_each[one] = np.arange(len(one))  # some image of each
+            beside = of_each[one]
+            apart = np.flatnonzero(two != two[beside])[:1]
+            if len(apart):
+                items = sorted([int(kept[apart[0]]), int(kept[beside[apart[0]]])])
+                raise ValueError(
+                    "the sampler was made for other labels than the data has: only "
+                    f"{whole} items {items[0]} and {items[1]} are of one identity; make it "
+                    "of the data's own labels, in their order"
+                )
+
     def fingerprint(self) -> int:
         """A checksum that changes when the labels do."""
         sizes = self._size_of_all.astype("<i8").tobytes()

@@ -125,6 +125,30 @@ class IdentitySampler(Sampler[list[int]], ABC):
         """The labels in the order in which identities are numbered (sorted)."""
         return list(self._index.names.tolist())
 
+    def check_made_for(self, numbers: Ints) -> None:
+        """Refuse data to whose labels the batches do not belong, such as those of another order.
+
+        What the identities are called does not count, nor do images that are left out.
+
+        Args:
+            numbers: of the identity of each item of the data, from 0, ``[N]``.
+
+        Raises:
+            ValueError: two items are of one identity to the sampler and of two in the data, or the
+                other way round; there are more items to the sampler than in the data.
+
+        Example:
+            >>> import numpy as np
+            >>> from metricface.samplers import PKSampler
+            >>> PKSampler(["b", "b", "a", "a"], p=2, k=2).check_made_for(np.array([0, 0, 1, 1]))
+            >>> PKSampler(["b", "a", "b", "a"], p=2, k=2).check_made_for(np.array([0, 0, 1, 1]))
+            Traceback (most recent call last):
+            ...
+            ValueError: the sampler was made for other labels than the data has: only to the \
+sampler items 0 and 2 are of one identity; make it of the data's own labels, in their order
+        """
+        self._index.check_made_for(numbers)
+
     @property
     def epoch(self) -> int:
         """Number of the epoch that is under way, or that comes next when none is."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import numpy as np
@@ -17,8 +18,9 @@ from metricface.diagnostics import BatchMonitor, csv_log, tensorboard_log
 from metricface.diagnostics import measured_step as measured_module
 from metricface.distances import Euclidean
 from metricface.miners import BatchAllMiner, MultiSimilarityMiner
-from metricface.types import Pairs, Triplets
+from metricface.types import Pairs, Triplets, as_pairs
 
+ONE, LOSS = torch.tensor([0]), torch.tensor(0.0)
 Records = list[dict[str, float]]
 
 
@@ -171,7 +173,6 @@ def test_one_step_in_so_many_is_measured_and_given_to_every_log(tmp_path: Path) 
     x, labels = _batch()
     writer = Mock()
     file = tmp_path / "log.csv"
-    file.write_text("an old run\n")
     monitor = BatchMonitor(csv_log(file), tensorboard_log(writer), every=3)
     for _ in range(7):
         monitor(x, BatchAllMiner(0.2)(x, labels), torch.tensor(1.0))
@@ -181,6 +182,70 @@ def test_one_step_in_so_many_is_measured_and_given_to_every_log(tmp_path: Path) 
     assert [row["step"] for row in rows] == ["1.0", "4.0", "7.0"]
     assert {call.args[2] for call in writer.add_scalar.call_args_list} == {1, 4, 7}
     assert ("batch/loss", 1.0, 4) in [call.args for call in writer.add_scalar.call_args_list]
+
+
+class TestACsvLogThatGoesOn:
+    def logged(self, file: Path, *steps: int, value: float = 0.5) -> str:
+        log = csv_log(file)
+        for step in steps:
+            log({"step": float(step), "loss": value})
+        return file.read_text()
+
+    def test_rows_follow_those_that_are_there(self, tmp_path: Path) -> None:
+        file = tmp_path / "log.csv"
+        self.logged(file, 1, 2)
+        assert (
+            self.logged(file, 3, 4, value=0.25)
+            == "step,loss\n1.0,0.5\n2.0,0.5\n3.0,0.25\n4.0,0.25\n"
+        )
+
+    def test_steps_that_are_taken_again_stand_once(self, tmp_path: Path) -> None:
+        """Killed at step 4, on from a checkpoint of step 2; and begun anew at last."""
+        file = tmp_path / "log.csv"
+        self.logged(file, 1, 2, 3, 4)
+        assert self.logged(file, 3, value=0.25) == "step,loss\n1.0,0.5\n2.0,0.5\n3.0,0.25\n"
+        assert self.logged(file, 1, value=0.75) == "step,loss\n1.0,0.75\n"
+        assert [each.name for each in tmp_path.iterdir()] == ["log.csv"]
+
+    def test_nothing_happens_before_something_is_logged(self, tmp_path: Path) -> None:
+        file = tmp_path / "log.csv"
+        before = self.logged(file, 1, 2)
+        assert self.logged(file) == before
+
+    @pytest.mark.parametrize("torn", ["3.0", "3.0,0.", '"3'])
+    def test_a_row_that_was_cut_off_is_left_out(self, torn: str, tmp_path: Path) -> None:
+        file = tmp_path / "log.csv"
+        file.write_text(self.logged(file, 1, 2) + torn)
+        assert self.logged(file, 4) == "step,loss\n1.0,0.5\n2.0,0.5\n4.0,0.5\n"
+
+    def test_an_empty_file_is_begun(self, tmp_path: Path) -> None:
+        (tmp_path / "log.csv").touch()
+        assert self.logged(tmp_path / "log.csv", 1) == "step,loss\n1.0,0.5\n"
+
+    def test_records_without_a_step_follow(self, tmp_path: Path) -> None:
+        file = tmp_path / "log.csv"
+        for _ in range(2):
+            csv_log(file)({"loss": 0.5})
+        assert file.read_text() == "loss\n0.5\n0.5\n"
+
+    def test_a_link_stays_one(self, tmp_path: Path) -> None:
+        file, link = tmp_path / "log.csv", tmp_path / "link.csv"
+        self.logged(file, 1, 2)
+        link.symlink_to(file)
+        assert self.logged(link, 2) == file.read_text() == "step,loss\n1.0,0.5\n2.0,0.5\n"
+        assert link.is_symlink()
+
+    @pytest.mark.parametrize("there", ["an old run\n", "notes", "step,loss,norm\n1.0,0.5,2.0\n"])
+    def test_other_columns_are_refused(self, there: str, tmp_path: Path) -> None:
+        file = tmp_path / "log.csv"
+        file.write_text(there)
+        log = csv_log(file)
+        for _ in range(2):
+            with pytest.raises(
+                ValueError, match=r"log.csv holds .* in place of .*step, loss: give "
+            ):
+                log({"step": 1.0, "loss": 0.5})
+        assert file.read_text() == there
 
 
 @pytest.mark.parametrize(
@@ -200,6 +265,39 @@ def test_bad_settings_are_said(
 ) -> None:
     with pytest.raises(error, match=message):
         BatchMonitor(**arguments)  # type: ignore[arg-type]
-    one = torch.tensor([0])
-    with pytest.raises(ValueError, match="3 or 4 index vectors, got 2"):
-        BatchMonitor()(torch.eye(3), (one, one), torch.tensor(0.0))
+
+
+@pytest.mark.parametrize(
+    ("indices", "loss", "message"),
+    [
+        ((ONE, ONE), LOSS, "got 2 tensors"),
+        (None, LOSS, "indices must be a tuple of 3 or 4 index vectors, got NoneType"),
+        ((ONE, ONE, ONE + 3), LOSS, "negative holds 3 in place 0, but embeddings have 3 rows"),
+        ((ONE, ONE, ONE), 0.5, "loss must be a tensor, got 0.5"),
+    ],
+)
+def test_what_cannot_be_measured_is_said(indices: Any, loss: Any, message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        BatchMonitor()(torch.eye(3), indices, loss)
+
+
+@pytest.mark.parametrize("miner", [BatchAllMiner(float("inf")), MultiSimilarityMiner(2.0)])
+def test_distances_to_references_are_those_of_numpy(miner: Any) -> None:
+    """Of 24 embeddings to 30 others; norms and spread stay those of the embeddings."""
+    x, labels = _batch()
+    past = torch.randn(30, 5, generator=torch.Generator().manual_seed(1))
+    mined = miner(x, labels, past, torch.arange(30) // 5)
+    records: Records = []
+    monitor = BatchMonitor(records.append, margin=1.2, distance=Euclidean())
+    monitor(x, mined, torch.tensor(0.7), past)
+    monitor(x, BatchAllMiner()(x, labels), torch.tensor(0.7))
+    monitor.flush()
+    both = torch.cat([x, past])
+    pairs = as_pairs(mined)
+    near = _euclidean(both, pairs.anchor_pos, pairs.positive + 24)
+    far = _euclidean(both, pairs.anchor_neg, pairs.negative + 24)
+    assert records[0]["positive_q50"] == pytest.approx(np.median(near), rel=1e-5)
+    assert records[0]["negative_q95"] == pytest.approx(np.quantile(far, 0.95), rel=1e-5)
+    assert max(int(pairs.positive.max()), int(pairs.negative.max())) > 24
+    for name in ("norm_mean", "norm_std", "spread"):
+        assert records[0][name] == records[1][name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from statistics import mean
 from typing import Any
 
@@ -10,9 +11,10 @@ import torch
 from pytorch_metric_learning import losses as pml_losses
 from pytorch_metric_learning import miners as pml_miners
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from metricface.classifiers import Softmax
-from metricface.losses import CenterLoss, ContrastiveLoss, TripletLoss
+from metricface.losses import CenterLoss, ContrastiveLoss, DeepID2Loss, TripletLoss
 from metricface.memory import CrossBatchMemory
 from metricface.miners import BatchAllMiner, BatchHardMiner
 from metricface.recipes import Objective
@@ -118,6 +120,34 @@ def test_classifiers_are_asked_once() -> None:
     assert counting.asked == 1
 
 
+def test_deepid2_identifies_the_batch_alone() -> None:
+    """Its verification is of the memory too, with the same λ; all of it by hand."""
+    loss = DeepID2Loss(3, DIM, weight=0.3, margin=3.0).double()
+    identification = cross_entropy(loss.identification.logits(NOW[0]), NOW[1]).item()
+    verification = []
+    for references in (NOW, PAST):
+        genuine, impostor = [], []
+        for label, image, x in told(*NOW):
+            for other, past, y in told(*references):
+                if label != other:
+                    impostor.append(max(0.0, 3.0 - math.dist(x, y)) ** 2 / 2)
+                elif image != past:
+                    genuine.append(math.dist(x, y) ** 2 / 2)
+        verification.append(mean(genuine) + mean(impostor))
+    expected = 0.5 * (identification + 0.3 * (verification[0] + 0.25 * verification[1]))
+    assert verification[1] > 1
+    objective = with_past(loss=loss, weights=[0.5], memory_weight=0.25)
+    assert objective(*NOW).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_deepid2_with_a_miner_that_cannot_be_told_ids() -> None:
+    loss = DeepID2Loss(3, DIM, miner=pml_miners.BatchHardMiner()).double()
+    found = with_past(loss=loss).past(NOW[2])[0]
+    assert found.ref_ids is not None
+    assert found.ref_ids.tolist() == [2, 8]
+    assert with_past(loss=loss)(*NOW).isfinite()
+
+
 def test_center_loss_moves_its_centres_once() -> None:
     loss = CenterLoss(3, DIM).double()
     alone = CenterLoss(3, DIM).double()
@@ -174,6 +204,20 @@ def test_a_plain_function_is_a_miner_too() -> None:
             {"loss": TripletLoss(), "weights": [1.0, 2.0]},
             ValueError,
             "1 losses came with 2 weights",
+        ),
+        ({"loss": TripletLoss(), "weights": 0.5}, TypeError, "weights must be numbers.*, got 0.5"),
+        *(
+            ({"loss": [TripletLoss(), TripletLoss()], "weights": [0.0, wrong]}, error, message)
+            for wrong, error, message in (
+                ("1", TypeError, r"weights\[1\] must be a number, got the string '1'"),
+                (-1, ValueError, r"weights\[1\] must be 0 or above and finite, got -1.0"),
+                (float("nan"), ValueError, r"weights\[1\] must be 0 or above and finite, got nan"),
+            )
+        ),
+        (
+            {"loss": TripletLoss(), "memory_weight": -1},
+            ValueError,
+            "memory_weight must be 0 or above and finite, got -1",
         ),
         (
             {"loss": Softmax(3, DIM), "miner": BatchHardMiner()},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils.data import TensorDataset
+from torch.utils.data import DataLoader, TensorDataset
 
 from metricface.classifiers import Softmax
 from metricface.data import ImageSet
@@ -19,7 +20,7 @@ from metricface.files import LOCK
 from metricface.losses import TripletLoss
 from metricface.memory import CrossBatchMemory
 from metricface.miners import BatchHardMiner, SemiHardMiner
-from metricface.recipes import LookAlikes, Objective, Options, in_defense_schedule
+from metricface.recipes import LookAlikes, Objective, Options, embed, in_defense_schedule
 from metricface.recipes.resuming.checkpoints import NAME, PREVIOUS
 from metricface.recipes.resuming.sealed import save_sealed
 from metricface.samplers import PKSampler
@@ -247,6 +248,8 @@ def exploding(images: Tensor, generator: torch.Generator) -> Tensor:
     ("given", "error", "message"),
     [
         ({"steps": 0}, ValueError, "steps must be at least 1, got 0"),
+        ({"steps": 2.5}, TypeError, "steps must be an integer of at least 1, got 2.5"),
+        ({"steps": "4"}, TypeError, "steps must be an integer of at least 1, got the string '4'"),
         (
             {"data": Unlabelled()},
             TypeError,
@@ -255,7 +258,24 @@ def exploding(images: Tensor, generator: torch.Generator) -> Tensor:
         ({"data": FewLabels()}, ValueError, "40 items of the data came with 3 labels"),
         ({"validation": Unlabelled()}, TypeError, "data must have .labels .*, got Unlabelled"),
         ({"sampler": Forgetful()}, TypeError, "Forgetful has no state_dict, so a training with"),
+        ({"sampler": PKSampler}, TypeError, r"sampler must .*class PKSampler: give PKSampler\(…\)"),
+        ({"loss": TripletLoss}, TypeError, "loss must be an instance, got the class TripletLoss"),
+        ({"loss": 0.5}, TypeError, "a loss must be a module, got float"),
+        ({"miner": SemiHardMiner}, TypeError, "miner must be an instance, got the class SemiHard"),
+        (
+            {"memory": CrossBatchMemory},
+            TypeError,
+            "memory must be an instance, got the class Cross",
+        ),
+        ({"look_alikes": LookAlikes}, TypeError, "look_alikes must be an instance, got the class"),
+        ({"model": nn.Linear}, TypeError, "model must be an instance, got the class Linear"),
+        ({"options": Options}, TypeError, "options must be an instance, got the class Options"),
         ({"sampler": Idle()}, ValueError, "Idle yields no batch to train on"),
+        (
+            {"sampler": PKSampler(np.roll(TRAIN.labels, 1), 5, 4)},
+            ValueError,
+            "made for other labels than the data has: only to the sampler items 0 and 39 are of",
+        ),
         (
             {"loss": Objective(TripletLoss()), "miner": BatchHardMiner()},
             ValueError,
@@ -286,6 +306,45 @@ def test_what_cannot_be_trained(
 ) -> None:
     with pytest.raises(error, match=message):
         train(**{"loss": TripletLoss(), **given})
+
+
+class Returning(nn.Module):
+    """A network that returns its embeddings in something."""
+
+    def __init__(self, form: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        self.net, self.form = network(), form
+
+    def forward(self, images: Tensor) -> Any:
+        return self.form(self.net(images))
+
+
+@pytest.mark.parametrize(
+    ("form", "got"),
+    [
+        (lambda x: {"last": x, "pooled": x}, "a dict of 'last', 'pooled': wrap it"),
+        (lambda x: (x, x), "a tuple of 2: wrap it"),
+        (lambda x: [x], "a list of 1: wrap it"),
+        (lambda x: x.detach().numpy(), "a ndarray: wrap it"),
+    ],
+)
+@pytest.mark.parametrize("chunk", [None, 7])
+def test_a_model_that_returns_no_tensor(
+    form: Callable[[Tensor], Any], got: str, chunk: int | None
+) -> None:
+    said = f"the model must return one tensor of embeddings .*, got {got}"
+    with pytest.raises(TypeError, match=said):
+        train(TripletLoss(), model=Returning(form), options=quick(chunk=chunk))
+    with pytest.raises(TypeError, match=said):
+        embed(Returning(form), UNSEEN)
+
+
+def test_a_loader_is_no_dataset() -> None:
+    loader: Any = DataLoader(UNSEEN, batch_size=4)
+    with pytest.raises(TypeError, match=r"items by number and a length, got a DataLoader: give "):
+        embed(network(), loader)
+    with pytest.raises(TypeError, match="model must be an instance, got the class Linear"):
+        embed(nn.Linear, UNSEEN)  # type: ignore[arg-type]
 
 
 def test_weights_that_are_split_over_processes_are_refused() -> None:
@@ -326,20 +385,51 @@ def test_embeddings_that_are_not_finite_are_named() -> None:
     ("given", "message"),
     [
         ({"evaluate_every": 0}, "evaluate_every must be at least 1, got 0"),
-        ({"chunk": 0}, "chunk must be at least 1, got 0"),
-        ({"patience": 0}, "patience must be at least 1, got 0"),
-        ({"lr": 0.0}, "lr must be above 0, got 0.0"),
-        ({"lr": float("nan")}, "lr must be above 0, got nan"),
-        ({"loss_lr": -1.0}, "loss_lr must be above 0, got -1.0"),
-        ({"clip": 0.0}, "clip must be above 0, got 0.0"),
+        ({"evaluate_every": 2.5}, "evaluate_every must be an integer of at least 1, got 2.5"),
+        ({"chunk": 0}, "chunk must be at least 1 or None, got 0"),
+        ({"chunk": 2.5}, "chunk must be an integer of at least 1 or None, got 2.5"),
+        ({"patience": 0}, "patience must be at least 1 or None, got 0"),
+        ({"patience": 1.5}, "patience must be an integer of at least 1 or None, got 1.5"),
+        ({"patience": True}, "patience must be an integer of at least 1 or None, got True"),
+        ({"lr": 0.0}, "lr must be above 0 and finite, got 0.0"),
+        ({"lr": math.nan}, "lr must be above 0 and finite, got nan"),
+        ({"lr": math.inf}, "lr must be above 0 and finite, got inf"),
+        ({"lr": "1e-3"}, "lr must be a number, got the string '1e-3'"),
+        ({"lr": None}, "lr must be a number, got None"),
+        ({"loss_lr": -1.0}, "loss_lr must be above 0 and finite, got -1.0"),
+        ({"clip": 0.0}, "clip must be above 0 and finite, got 0.0"),
         ({"ema": 1.0}, "ema must be between 0 and 1, got 1.0"),
-        ({"workers": -1}, "workers must be 0 or above, got -1"),
+        ({"ema": math.nan}, "ema must be between 0 and 1, got nan"),
+        ({"ema": "x"}, "ema must be a number, got the string 'x'"),
+        ({"workers": -1}, "workers must be at least 0, got -1"),
+        ({"workers": 1.5}, "workers must be an integer of at least 0, got 1.5"),
+        ({"seed": -1}, "seed must be at least 0, got -1"),
+        ({"seed": 1.5}, "seed must be an integer of at least 0, got 1.5"),
         ({"amp": torch.float32}, "amp must be torch.bfloat16, torch.float16 or None, got torch.fl"),
+        ({"metric": None}, "metric must be the name of a number that evaluate gives, got None"),
+        ({"metric": "eer"}, "larger is better, but not of 'eer': take 'recall_at_1', 'map_at_r'"),
+        ({"metric": "loss"}, "larger is better, but not of 'loss'"),
+        ({"metric": "seconds"}, "larger is better, but not of 'seconds'"),
+        ({"metric": "mining_seconds"}, "larger is better, but not of 'mining_seconds'"),
+        (
+            {"optimizer": partial(torch.optim.SGD, lr=0.1)},
+            r"optimizer brings lr=0.1, which .* give Options\(lr=0.1\) instead",
+        ),
+        (
+            {"optimizer": torch.optim.SGD([torch.zeros(1)], lr=0.1)},
+            "optimizer must make one from parameter groups, such as .*, got SGD",
+        ),
     ],
 )
-def test_options_out_of_range(given: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+def test_options_that_mean_nothing(given: dict[str, Any], message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
         Options(**given)
+
+
+def test_numbers_of_numpy_are_options() -> None:
+    """As a search for settings draws them."""
+    chosen = {"lr": np.float32(0.5), "ema": np.float64(0.5), "patience": np.int64(3)}
+    assert Options(**chosen, evaluate_every=np.int32(2), seed=np.uint64(2**63)).patience == 3
 
 
 def test_learning_rates_of_numpy_can_be_saved(tmp_path: Path) -> None:

@@ -100,6 +100,10 @@ class TestSoftmaxThenTriplet:
         [
             ({"steps": 5}, "steps must be a pair, of the first and the second stage, got 5"),
             ({"steps": (1, 0)}, "steps must be at least 1, got 0"),
+            ({"steps": (1, 2.5)}, "steps must be an integer of at least 1, got 2.5"),
+            ({"loss": TripletLoss}, "loss must be an instance, got the class TripletLoss"),
+            ({"miner": BatchHardMiner}, "miner must be an instance, got the class BatchHard"),
+            ({"projection": nn.Linear}, "projection must be an instance, got the class Linear"),
             ({"look_alikes": LookAlikes(every=1, warmup=0, k=2)}, "got PKSampler"),
             ({"triplet_options": quick(patience=2)}, "patience needs validation data"),
         ],
@@ -109,7 +113,7 @@ class TestSoftmaxThenTriplet:
     ) -> None:
         model = network()
         before = {name: value.clone() for name, value in model.state_dict().items()}
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises((TypeError, ValueError), match=message):
             both(model, **wrong)
         assert differences(before, dict(model.state_dict())) == []
 

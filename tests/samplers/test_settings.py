@@ -125,3 +125,38 @@ def test_of_two_lists_the_one_with_a_label_for_each_item_is_taken() -> None:
     named = Wrapped(8, labels=["anna", "ben", "carl", "dora"], targets=LABELS)
     assert PKSampler(named, 2, 2).identities == [0, 1, 2, 3]
     assert PKSampler(Subset(named, [0, 1, 2, 3]), 2, 2).identities == [0, 1]
+
+
+class TestTheDataItWasMadeFor:
+    """Which images belong together must be the same in both; what they are called need not."""
+
+    def checked(self, labels: list[Any], numbers: list[int], **given: Any) -> None:
+        PKSampler(labels, 1, 2, **given).check_made_for(np.array(numbers))
+
+    def test_names_do_not_count(self) -> None:
+        self.checked(["z", "a", "z", "a"], [0, 1, 0, 1])
+
+    @pytest.mark.parametrize(
+        ("labels", "numbers", "message"),
+        [
+            ([0, 1, 0, 1], [0, 0, 1, 1], "only to the sampler items 0 and 2 are of one identity"),
+            ([0, 0, 0, 0], [0, 0, 1, 1], "only to the sampler items 0 and 3 are of one identity"),
+            ([0, 0, 1, 1], [0, 0, 0, 0], "only in the data items 0 and 3 are of one identity"),
+            ([0, 0, 1, 1], [0, 0, 1], "made for 4 items, but the data has 3"),
+        ],
+    )
+    def test_others_are_refused(self, labels: list[Any], numbers: list[int], message: str) -> None:
+        with pytest.raises(ValueError, match=message):
+            self.checked(labels, numbers)
+
+    def test_what_is_left_out_is_not_looked_at(self) -> None:
+        """Identities that are too small, and items that came to the data later."""
+        self.checked([0, 0, 1, 2, 2], [0, 0, 2, 1, 1], short="skip")
+        self.checked([0, 0, 1, 2, 2], [0, 0, 0, 1, 1], short="skip")
+        self.checked([0, 0, 1, 1], [0, 0, 1, 1, 2, 2])
+
+    @kinds
+    def test_every_sampler_knows(self, make: Callable[..., IdentitySampler]) -> None:
+        make().check_made_for(np.array(LABELS))
+        with pytest.raises(ValueError, match="made for other labels than the data has"):
+            make().check_made_for(np.array(LABELS)[[0, 2, 1, *range(3, 8)]])

@@ -7,6 +7,7 @@ import os
 from torch import nn
 
 from metricface.distributed import world_size
+from metricface.given import as_count, check_instance
 from metricface.recipes.batches import BatchSampler, Labelled
 from metricface.recipes.look_alikes import LookAlikes
 from metricface.recipes.options import Options
@@ -25,9 +26,11 @@ def check_asked(
 
     Raises:
         ValueError: of arguments of :func:`fit` that do not go together.
+        TypeError: steps that are not whole, a class where an instance is wanted.
     """
-    if steps < 1:
-        raise ValueError(f"steps must be at least 1, got {steps}")
+    as_count("steps", steps)
+    for name, part in (("sampler", sampler), ("look_alikes", look_alikes), ("options", options)):
+        check_instance(name, part)
     if options.patience is not None and validation is None:
         raise ValueError("patience needs validation data, got none")
     if options.tensorboard and folder is None:

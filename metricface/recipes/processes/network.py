@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -52,7 +52,7 @@ def embedded(model: nn.Module, inputs: Tensor, chunk: int | None) -> Tensor:
         chunk: how many at a time; None takes all at once.
     """
     if chunk is None or chunk >= len(inputs):
-        return model(inputs)  # type: ignore[no-any-return]
+        return one_tensor(model(inputs))
     if not isinstance(model, DistributedDataParallel):
         return _Chunked(model, chunk)(inputs)  # type: ignore[no-any-return]
     # The chunks lie inside of DDP's forward pass. It sees one pass and one gradient a step, and so
@@ -63,6 +63,25 @@ def embedded(model: nn.Module, inputs: Tensor, chunk: int | None) -> Tensor:
         return model(inputs)  # type: ignore[no-any-return]
     finally:
         model.module = network
+
+
+def one_tensor(output: object) -> Tensor:
+    """What a model returned, or an error that says what it is.
+
+    Raises:
+        TypeError: no tensor, as of models that return several in a tuple or a dict.
+    """
+    if isinstance(output, Tensor):
+        return output
+    held = ""
+    if isinstance(output, Mapping):
+        held = f" of {', '.join(map(repr, output))}"
+    elif isinstance(output, (tuple, list)):
+        held = f" of {len(output)}"
+    raise TypeError(
+        "the model must return one tensor of embeddings [B, D], got a "
+        f"{type(output).__name__}{held}: wrap it in a module whose forward takes the embeddings out"
+    )
 
 
 def settle_buckets(model: nn.Module, run: Callable[[], Tensor]) -> None:
@@ -147,4 +166,5 @@ class _Chunked(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         parts = torch.split(inputs, self.size)
-        return torch.cat([checkpoint(self.network, part, use_reentrant=False) for part in parts])
+        found = (checkpoint(self.network, part, use_reentrant=False) for part in parts)
+        return torch.cat([one_tensor(each) for each in found])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import random
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +19,7 @@ from torch.optim import SGD
 from torch.optim.lr_scheduler import ReduceLROnPlateau, StepLR
 
 from metricface.classifiers import Softmax
-from metricface.diagnostics import BatchMonitor
+from metricface.diagnostics import BatchMonitor, csv_log
 from metricface.losses import MarginLoss, TripletLoss
 from metricface.memory import CrossBatchMemory
 from metricface.miners import BatchHardMiner
@@ -30,6 +33,7 @@ from tests.recipes.toys import (
     DIM,
     IDENTITIES,
     TRAIN,
+    KilledError,
     Noise,
     network,
     quick,
@@ -353,3 +357,23 @@ def test_the_monitor_sees_every_step() -> None:
     for row, pair in zip(done.history[1:], (losses[:2], losses[2:]), strict=True):
         assert row["loss"] == pytest.approx(sum(pair) / 2)
     assert all(np.isfinite(record["gradient_share"]) for record in records)
+
+
+@pytest.mark.parametrize("drawn", [2, 3])
+def test_a_killed_trainings_log_is_as_if_it_had_never_stopped(drawn: int, tmp_path: Path) -> None:
+    """Killed just after a checkpoint, or a step later."""
+
+    def run(name: str, dies_after: float) -> str:
+        noise = Noise()
+        noise.countdown = dies_after
+        file = tmp_path / f"{name}.csv"
+        options = quick(augment=noise, monitor=BatchMonitor(csv_log(file)))
+        with suppress(KilledError):
+            train(TripletLoss(), 6, miner=BatchHardMiner(), folder=tmp_path / name, options=options)
+        return file.read_text()
+
+    whole = run("whole", math.inf)
+    assert len(whole.splitlines()) == 1 + 6
+    assert len(run("killed", drawn).splitlines()) == 1 + 2
+    assert run("killed", math.inf) == whole
+    assert run("killed", math.inf) == whole  # returns at once
