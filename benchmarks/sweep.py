@@ -96,7 +96,8 @@ def ends(table: pd.DataFrame, setting: str, headline: str) -> pd.DataFrame:
     Returns:
         A row for each value and method, in the order of the table: ``mean`` and ``half`` of its
         interval after the last step; ``steps`` and ``seconds`` to ``level``, which is
-        :data:`QUALITY` of the best mean (NaN unless every seed got there).
+        :data:`QUALITY` of the best mean (NaN unless every seed got there); and how many
+        ``evaluations`` there were.
 
     Example:
         >>> rows = [("32", 0, 0.8), ("32", 1, 0.9), ("64", 0, 0.9), ("64", 1, 0.9)]
@@ -119,7 +120,11 @@ def ends(table: pd.DataFrame, setting: str, headline: str) -> pd.DataFrame:
     level = QUALITY * float(lines(math.inf)[headline].max())
     columns = {headline: "mean", f"{headline}_ci95": "half"}
     columns |= {"steps_to": "steps", "seconds_to": "seconds"}
-    found: pd.DataFrame = lines(level)[list(columns)].rename(columns=columns).assign(level=level)
+    found: pd.DataFrame = lines(level)[list(columns)].rename(columns=columns)
+    found["level"], found["evaluations"] = (
+        level,
+        [rows["step"].nunique() for rows in cells.values()],
+    )
     return found
 
 
@@ -141,12 +146,15 @@ def markdown(found: pd.DataFrame, setting: str, headline: str, command: str) -> 
         f"`{command}`",
         "",
         *grid(lambda row: interval(row["mean"], row["half"])),
-        "",
-        f"Steps and seconds of training to {number(found['level'].iloc[0])}, {QUALITY:.0%} of the "
-        "best end; mean over the seeds, – where not all of them got there.",
-        "",
-        *grid(_way),
     ]
+    if found["evaluations"].max() > 2:  # on the way, too
+        lines += [
+            "",
+            f"Steps and seconds of training to {number(found['level'].iloc[0])}, {QUALITY:.0%} of "
+            "the best end; mean over the seeds, – where not all of them got there.",
+            "",
+            *grid(_way),
+        ]
     return "\n".join(lines) + "\n"
 
 

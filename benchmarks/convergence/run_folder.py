@@ -18,6 +18,7 @@ import torch
 
 from benchmarks.convergence.methods import Method
 from benchmarks.convergence.settings import Chosen, Settings
+from benchmarks.convergence.summary import at_one_pace
 from benchmarks.files import write_table
 from metricface.evaluation import ClassDistances, HardestPairs
 from metricface.files import clear_leftovers, used_alone, write_whole
@@ -233,12 +234,12 @@ class RunFolder:
         return dict(sorted(found.items()))
 
     def results(self) -> pd.DataFrame:
-        """The rows of all finished cells."""
+        """The rows of all finished cells, :func:`at_one_pace`."""
         tables = []
         for file in sorted(self.files("cells").values(), key=lambda file: file.name):
             with file.open(encoding="utf-8") as text:
                 tables.append(pd.read_csv(text))
-        return pd.concat(tables, ignore_index=True)
+        return at_one_pace(pd.concat(tables, ignore_index=True))
 
 
 def machine() -> dict[str, Any]:

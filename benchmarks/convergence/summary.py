@@ -10,6 +10,9 @@ import pandas as pd
 from scipy import stats
 
 KEYS = ("method", "seed", "fold", "step")
+PACES = 2.0
+"""How much slower one cell's network may be than another's on one machine that is shared."""
+KINDS_OF_SECONDS = ("seconds", *(f"{of}_seconds" for of in ("data", "network", "mining", "loss")))
 SHOWN = ("recall_at_1", "map_at_r", "map_at_r_unseen_typefaces", "tar_at_0.01", "eer")
 """In the table for a terminal, where they were measured."""
 
@@ -37,6 +40,43 @@ def repeats(results: pd.DataFrame) -> pd.DataFrame:
         parts.append(mean.assign(over=over))
     joined: pd.DataFrame = pd.concat(parts, ignore_index=True)
     return joined
+
+
+def at_one_pace(results: pd.DataFrame) -> pd.DataFrame:
+    """The seconds of cells that ran on machines of different speed, as if it had been one.
+
+    A run may take several sittings. All its methods train the same network on batches of the same
+    size: where that alone takes more than :data:`PACES` times as long a step in one cell as in
+    another, all seconds of each cell are scaled so that its network takes what the median takes.
+
+    Args:
+        results: as of :func:`repeats`; ``network_seconds`` may be missing.
+
+    Returns:
+        The same rows.
+
+    Example:
+        >>> slow = {"method": "a", "step": 10, "network_seconds": 30.0, "seconds": 45.0}
+        >>> fast = {"method": "b", "step": 10, "network_seconds": 10.0, "seconds": 12.0}
+        >>> rows = pd.DataFrame([slow, fast]).assign(seed=0, fold=0)
+        >>> at_one_pace(rows)["seconds"].tolist()
+        [30.0, 24.0]
+    """
+    if "network_seconds" not in results:
+        return results
+    cells = [results[name] for name in ("method", "seed", "fold")]
+    network, steps = (
+        results.groupby(cells)[name].transform("max") for name in ("network_seconds", "step")
+    )
+    pace = (network / steps).where(network > 0)
+    slowest, fastest = pace.max(), pace.min()
+    if not slowest > PACES * fastest:
+        return results
+    usual = pace.groupby(cells).first().median()
+    scaled: pd.DataFrame = results.copy()
+    for name in (name for name in KINDS_OF_SECONDS if name in results):
+        scaled[name] *= (usual / pace).fillna(1.0)
+    return scaled
 
 
 def half_width(values: npt.ArrayLike, confidence: float = 0.95) -> float:

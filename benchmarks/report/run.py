@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.convergence.run_folder import RAW_PIXELS, Cell, File, Kind, RunFolder
+from benchmarks.convergence.summary import at_one_pace
 
 
 class Run:
@@ -19,7 +20,7 @@ class Run:
     Attributes:
         written: its ``settings.json``, of which settings, methods, headline (the metric methods
             are compared by, larger is better) and target (its value to reach) are taken out.
-        results: a row per evaluation of every finished cell.
+        results: a row per evaluation of every finished cell, their seconds at one pace.
         trained: the same without the raw pixels.
         tuning: a row per setting tried and fold, or nothing if none was saved.
         cells, expected, missing: the finished, every method with every seed and fold, the others.
@@ -45,7 +46,8 @@ class Run:
         if unknown:
             names = ", ".join(unknown)
             raise ValueError(f"{path} has cells of {names}, unknown to its settings.json")
-        self.results = pd.concat([self._rows(*item) for item in files.items()], ignore_index=True)
+        rows = [self._rows(*item) for item in files.items()]
+        self.results = at_one_pace(pd.concat(rows, ignore_index=True))
         self.trained = self.results[self.results["method"] != RAW_PIXELS]
         self.seeds = sorted(set(self.trained["seed"]))
         self.expected = [

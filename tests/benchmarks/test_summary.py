@@ -9,7 +9,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from benchmarks.convergence.summary import half_width, readable, repeats, summarise
+from benchmarks.convergence.summary import (
+    at_one_pace,
+    half_width,
+    readable,
+    repeats,
+    summarise,
+)
 
 STEPS = (0, 10, 20)
 CURVES = {  # method -> seed -> fold -> recall at each step
@@ -37,6 +43,22 @@ def table(curves: dict[str, dict[int, list[list[float]]]]) -> pd.DataFrame:
     ]
     made: pd.DataFrame = pd.DataFrame(rows)
     return made
+
+
+def test_cells_of_a_slower_machine_are_brought_to_the_pace_of_the_others() -> None:
+    usual = table(CURVES).assign(network_seconds=lambda rows: 0.2 * rows["step"])
+    pixels = pd.DataFrame([{"method": "raw-pixels", "seed": 0, "fold": 0, "step": 0}])
+    usual = pd.concat([usual, pixels], ignore_index=True)
+    times = [name for name in usual if name.endswith("seconds")]
+    mixed = usual.copy()
+    slower = (mixed["method"] == "slow") & (mixed["seed"] == 0) & (mixed["fold"] == 1)
+    mixed.loc[slower, times] *= 3
+    pd.testing.assert_frame_equal(at_one_pace(mixed), usual)
+    busy = usual.copy()
+    busy.loc[slower, times] *= 1.4
+    pd.testing.assert_frame_equal(at_one_pace(busy), busy)
+    without = mixed.drop(columns="network_seconds")
+    pd.testing.assert_frame_equal(at_one_pace(without), without)
 
 
 @pytest.mark.parametrize("size", [2, 3, 10])
