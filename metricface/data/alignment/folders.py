@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -28,11 +29,9 @@ from metricface.progress import with_progress
 
 #: What a run leaves beside the crops: what was found, with which settings, and meanwhile a journal.
 FOUND, SETTINGS, _JOURNAL = "faces.csv", "align.json", ".faces.journal"
-_NUMBERS = (
-    *("left", "top", "right", "bottom", "score"),
-    *(f"{axis}{number}" for number in range(1, 6) for axis in "xy"),
-    *"abcdef",
-)
+_POINTS = tuple(f"{axis}{number}" for number in range(1, 6) for axis in "xy")
+_NUMBERS = ("left", "top", "right", "bottom", "score", *_POINTS, *"abcdef")
+_FILE = ("bytes", "modified")  # of the photograph, by which another one under its name is told
 _TRIED = 8  # photographs that a worker is given at a time
 
 
@@ -66,10 +65,15 @@ def align_folder(
     """Crop every photograph of a tree: ``photographs/anna/1.jpg`` to ``out/anna/1.png``.
 
     ``out/faces.csv`` lists all: the photograph, its crop or the reason why there is none, the
-    face's box, score and points, and the transform ``x′ = a x + b y + c``, ``y′ = d x + e y + f``
-    from the photograph to the crop. Files that cannot be read are listed, and end nothing. A run
-    that was killed goes on where it was when it is started again, and a later run does only what
-    has no crop yet.
+    face's box, score and points, the transform ``x′ = a x + b y + c``, ``y′ = d x + e y + f``
+    from the photograph to the crop, and the photograph's bytes and time of change. Files that
+    cannot be read are listed, and end nothing. A run that was killed goes on where it was when it
+    is started again, and a later run does what has no crop yet, and anew what has other landmarks,
+    another size or another time than its crop was made of; a photograph whose landmarks are not
+    given again keeps its crop.
+
+    No crop is ever removed: where its photograph is gone, or could not be aligned anew, its row
+    has both a crop and a reason.
 
     Args:
         photographs: the folder; images at any depth, as :func:`image_folder` finds them.
@@ -92,6 +96,10 @@ def align_folder(
             neither or both of detector and landmarks.
         BlockingIOError: another run is at work in out.
         ImportError: Pillow or tqdm is missing.
+
+    Warns:
+        UserWarning: there are crops of photographs that are gone or that could not be aligned
+            anew; files of macOS were passed over.
 
     Example:
         >>> import tempfile
@@ -123,9 +131,9 @@ def align_folder(
     by = detected_by or (None if detector is None else type(detector).__name__)
     with used_alone(target):
         _check_settings(target, work.settings(by))
-        done = {name: row for name, row in _known(target).items() if _has_crop(target, row)}
-        names = _crop_names(paths, {name: str(row["crop"]) for name, row in done.items()})
-        missing = [path for path in paths if path not in done]
+        made = {path: row for path, row in _known(target).items() if _has_crop(target, row)}
+        names = _crop_names(paths, {path: str(row["crop"]) for path, row in made.items()})
+        missing = [path for path in paths if path not in made or work.changed(path, made[path])]
         for folder in {(target / names[path]).parent for path in missing}:
             folder.mkdir(parents=True, exist_ok=True)
             clear_leftovers(folder)
@@ -137,8 +145,15 @@ def align_folder(
                 journal.write(json.dumps(row) + "\n")
                 journal.flush()
         rows = _known(target)
-        _write_found(target, [rows[path] for path in sorted(rows) if path in names])
+        gone = {
+            path: row | {"reason": _GONE}
+            for path, row in rows.items()
+            if path not in names and _has_crop(target, row)
+        }
+        listed = {path: rows[path] for path in paths} | gone
+        _write_found(target, [listed[path] for path in sorted(listed)])
         (target / _JOURNAL).unlink()
+    _warn_of_stale([row for row in listed.values() if row["crop"] and row["reason"]], target)
     reasons = [str(rows[path]["reason"]) for path in paths]
     faceless = reasons.count(_NO_FACE)
     aligned = reasons.count("")
@@ -148,6 +163,7 @@ def align_folder(
 
 
 _NO_FACE = "no face was found"
+_GONE = "the photograph is gone"
 
 
 class _Work(Dataset["list[dict[str, Any]]"]):
@@ -178,6 +194,19 @@ class _Work(Dataset["list[dict[str, Any]]"]):
             "antialias": self._antialias,
         }
 
+    def changed(self, path: str, row: Mapping[str, Any]) -> bool:
+        """Whether the crop of this row is not the one that would be made now."""
+        with suppress(OSError, ValueError):  # of files and points that the row will tell of
+            if row["reason"] or self._file(path) != {name: row.get(name) for name in _FILE}:
+                return True
+            given = (self._landmarks or {}).get(path)
+            return given is not None and _told(given) != [row[name] for name in _POINTS]
+        return True
+
+    def _file(self, path: str) -> dict[str, Any]:
+        status = (self._root / path).stat()
+        return dict(zip(_FILE, (status.st_size, status.st_mtime), strict=True))
+
     def outcomes(self, tasks: Sequence[tuple[str, str]], workers: int) -> Iterator[dict[str, Any]]:
         """A row for each photograph, in their order."""
         self._tasks = tasks
@@ -197,11 +226,13 @@ class _Work(Dataset["list[dict[str, Any]]"]):
         return [self._row(*self._tasks[place]) for place in places]
 
     def _row(self, path: str, crop: str) -> dict[str, Any]:
-        row: dict[str, Any] = {"photograph": path, "crop": "", "reason": ""}
+        row: dict[str, Any] = {"photograph": path, "crop": crop, "reason": ""}
         try:
-            return row | self._cropped(path, crop)
+            row |= self._file(path)  # before it is read: what is changed meanwhile is seen later
+            row |= self._cropped(path, crop)
         except (OSError, ValueError) as error:
-            return row | {"reason": str(error).replace(f"{self._root}{os.sep}", "")}
+            row["reason"] = str(error).replace(f"{self._root}{os.sep}", "")
+        return row if _has_crop(self._target, row) else row | {"crop": ""}
 
     def _cropped(self, path: str, crop: str) -> dict[str, Any]:
         from PIL import Image
@@ -221,10 +252,15 @@ class _Work(Dataset["list[dict[str, Any]]"]):
         grey = (made.images[0] * 255).round().byte().permute(1, 2, 0).numpy()
         picture = Image.fromarray(grey)
         write_whole(self._target / crop, lambda part: picture.save(part, format="PNG"))
-        numbers = [*box.tolist(), float(score), *points.ravel().tolist()]
-        numbers += made.transforms[0].flatten().tolist()
-        told = [None if np.isnan(number) else round(number, 6) for number in numbers]
-        return {"crop": crop, **dict(zip(_NUMBERS, told, strict=True))}
+        numbers = [box, score, points, made.transforms[0].numpy()]
+        told = _told(np.concatenate([each.ravel() for each in numbers]))
+        return dict(zip(_NUMBERS, told, strict=True))
+
+
+def _told(numbers: npt.ArrayLike) -> list[float | None]:
+    """Numbers as they are written down."""
+    every = np.asarray(numbers, dtype=np.float64).ravel().tolist()
+    return [None if np.isnan(number) else round(number, 6) for number in every]
 
 
 def _as_it_is(batch: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -268,6 +304,8 @@ def _known(target: Path) -> dict[str, dict[str, Any]]:
                     name: value if name in ("photograph", "crop", "reason") else _number(value)
                     for name, value in row.items()
                 }
+                if row["reason"] == _GONE:  # until it is known whether it still is
+                    rows[row["photograph"]]["reason"] = ""
     with suppress(FileNotFoundError):
         for line in (target / _JOURNAL).read_text(encoding="utf-8").splitlines():
             with suppress(json.JSONDecodeError):  # the line that was being written
@@ -277,7 +315,7 @@ def _known(target: Path) -> dict[str, dict[str, Any]]:
 
 
 def _number(text: str | None) -> float | None:
-    return float(text) if text else None
+    return (int(text) if text.isdigit() else float(text)) if text else None
 
 
 def _has_crop(target: Path, row: Mapping[str, Any]) -> bool:
@@ -288,7 +326,7 @@ def _write_found(target: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     def fill(part: Path) -> None:
         with part.open("w", encoding="utf-8", newline="") as table:
             writer = csv.writer(table, lineterminator="\n")
-            header = ("photograph", "crop", "reason", *_NUMBERS)
+            header = ("photograph", "crop", "reason", *_NUMBERS, *_FILE)
             writer.writerow(header)
             writer.writerows([_text(row.get(name)) for name in header] for row in rows)
 
@@ -297,3 +335,14 @@ def _write_found(target: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def _text(value: object) -> str:
     return "" if value is None else repr(value) if isinstance(value, float) else str(value)
+
+
+def _warn_of_stale(rows: Sequence[Mapping[str, Any]], target: Path) -> None:
+    if rows:
+        warnings.warn(
+            f"{len(rows)} crops in {target}, such as {rows[0]['crop']!r} "
+            f"({rows[0]['photograph']!r}: {rows[0]['reason']}), are of photographs that are gone "
+            "or could not be aligned anew. They stay, and are read as any others: remove those "
+            f"that are not wanted. They are the rows of {FOUND} with both a crop and a reason",
+            stacklevel=3,
+        )

@@ -118,9 +118,86 @@ def test_a_later_run_does_what_is_missing(photographs: Path, tmp_path: Path) -> 
     assert run(photographs, out, later) == AlignedFolder(7, 5, 1, 3)
     assert later.calls == 3  # the new one, the lost one, and the dark one again
     assert (out / "c.bmp.png").exists()
-    (photographs / "c.bmp").unlink()
+
+
+def test_crops_of_photographs_that_are_gone_are_told_of_until_they_are_removed(
+    photographs: Path, tmp_path: Path
+) -> None:
+    """Moved to another identity, a photograph would stand under both."""
+    out = tmp_path / "crops"
+    run(photographs, out, Detector())
+    (photographs / "ben/deep/1.bmp").rename(photographs / "anna/3.bmp")
+    for done in (AlignedFolder(6, 5, 1, 3), AlignedFolder(6, 6, 1, 3)):
+        with pytest.warns(UserWarning, match="1 crops in .*'ben/deep/1.png' .* is gone") as caught:
+            assert run(photographs, out, Detector()) == done
+        assert caught[0].filename == __file__
+        [row] = [row for row in table(out) if row["crop"] and row["reason"]]
+        assert row["photograph"] == "ben/deep/1.bmp"
+        assert set(read_landmarks(out / "faces.csv")) >= {"ben/deep/1.bmp", "anna/3.bmp"}
+    (out / "ben/deep/1.png").unlink()
     assert run(photographs, out, Detector()).aligned == 6
-    assert "c.bmp" not in {row["photograph"] for row in table(out)}
+    assert "ben/deep/1.bmp" not in {row["photograph"] for row in table(out)}
+
+
+def test_a_photograph_that_comes_back_has_its_crop_still(photographs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "crops"
+    run(photographs, out, Detector())
+    before = content(out)
+    (photographs / "anna").rename(tmp_path / "elsewhere")
+    Image.new("RGB", (70, 80), "white").save(photographs / "c.bmp")
+    with pytest.warns(UserWarning, match="3 crops in"):
+        run(photographs, out, Detector())
+    (tmp_path / "elsewhere").rename(photographs / "anna")
+    (photographs / "c.bmp").unlink()
+    (out / "c.bmp.png").unlink()
+    assert run(photographs, out, Detector()) == AlignedFolder(6, 6, 1, 3)
+    assert content(out) == before
+
+
+def test_a_photograph_that_was_replaced_is_aligned_anew(photographs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "crops"
+    run(photographs, out, Detector())
+    Image.new("RGB", (70, 80), "white").save(photographs / "c.png")
+    assert run(photographs, out, Detector()) == AlignedFolder(6, 5, 1, 3)
+    assert np.asarray(Image.open(out / "c.png"))[40:70, 40:70].min() == 255
+    Image.new("L", (70, 80)).save(photographs / "c.png")
+    for _ in range(2):
+        with pytest.warns(UserWarning, match=r"'c.png' \('c.png': no face was found\)"):
+            assert run(photographs, out, Detector()) == AlignedFolder(5, 5, 2, 3)
+    Image.new("RGB", (70, 80), "white").save(photographs / "c.png")
+    assert run(photographs, out, Detector()) == AlignedFolder(6, 5, 1, 3)
+
+
+def test_a_killed_run_makes_the_rest_anew(photographs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "crops"
+    run(photographs, out, Detector())
+    for name in ("anna/1.jpg", "anna/2.jpg", "c.png", "d e,f.png"):
+        Image.new("RGB", (70, 80), "white").save(photographs / name)
+    with pytest.raises(KeyboardInterrupt):
+        run(photographs, out, Detector(dies_at=3))
+    run(photographs, out, Detector())
+    run(photographs, tmp_path / "whole", Detector())
+    assert content(out) == content(tmp_path / "whole")
+
+
+def test_corrected_landmarks_are_taken(photographs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "crops"
+    known = dict.fromkeys(("anna/1.jpg", "c.png", "d e,f.png"), POINTS)
+
+    def given(landmarks: Any) -> AlignedFolder:
+        return align_folder(photographs, out, landmarks=landmarks, progress=False)
+
+    assert given(known).before == 0
+    before = content(out)
+    assert given({path: points.tolist() for path, points in known.items()}).before == 3
+    assert given({"c.png": POINTS + 1 / 3}).before == 2
+    changed = {path for path, was in before.items() if content(out)[path] != was}
+    assert changed == {"c.png", "faces.csv"}
+    assert given({"c.png": POINTS + 1 / 3}).before == 3
+    (photographs / "anna/1.jpg").unlink()
+    (photographs / "anna/1.jpg").symlink_to("nowhere")
+    with pytest.warns(UserWarning, match="2 crops in .*No such file"):
+        given({"c.png": [[1.0, 2.0], [3.0]]})
 
 
 def test_notes_of_macos_are_counted_and_are_no_photographs(
