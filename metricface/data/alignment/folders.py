@@ -20,6 +20,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from metricface.data.alignment.align import Detector, Face, align, as_pixels, chosen
+from metricface.data.alignment.landmarks import ANY_NAME
 from metricface.data.alignment.templates import Template, as_template
 from metricface.data.layouts.class_folders import images_below
 from metricface.data.layouts.notes import warn_of_notes
@@ -47,6 +48,8 @@ class AlignedFolder:
     """Photographs in which no face was found."""
     broken: int
     """Files that could not be read, or whose landmarks say nothing."""
+    without_landmarks: int = 0
+    """Photographs of which none were given."""
 
 
 def align_folder(
@@ -93,7 +96,7 @@ def align_folder(
     Raises:
         NotADirectoryError: there is no such folder.
         ValueError: no photograph in it; out lies within it, or holds crops of other settings;
-            neither or both of detector and landmarks.
+            neither or both of detector and landmarks; landmarks of none of the photographs.
         BlockingIOError: another run is at work in out.
         ImportError: Pillow or tqdm is missing.
 
@@ -110,7 +113,7 @@ def align_folder(
         >>> points = [[80, 80], [120, 80], [100, 100], [85, 125], [115, 125]]
         >>> known = {"anna.jpg": points}
         >>> align_folder(home / "photographs", home / "crops", landmarks=known, progress=False)
-        AlignedFolder(aligned=1, before=0, without_face=0, broken=0)
+        AlignedFolder(aligned=1, before=0, without_face=0, broken=0, without_landmarks=0)
     """
     root, target = Path(photographs).expanduser(), Path(out).expanduser()
     if (landmarks is None) == (detector is None):
@@ -127,6 +130,11 @@ def align_folder(
     paths = [path.relative_to(root).as_posix() for path in images]
     if not paths:
         raise ValueError(f"there is no image in {root}")
+    if landmarks is not None and landmarks.keys().isdisjoint(paths):
+        raise ValueError(
+            f"none of the {len(landmarks)} paths with landmarks is a photograph in {root}: they "
+            f"are such as {next(iter(landmarks), '')!r}, the photographs such as {paths[0]!r}"
+        )
     work = _Work(root, target, detector, landmarks, as_template(template), face, antialias)
     by = detected_by or (None if detector is None else type(detector).__name__)
     with used_alone(target):
@@ -154,15 +162,13 @@ def align_folder(
         _write_found(target, [listed[path] for path in sorted(listed)])
         (target / _JOURNAL).unlink()
     _warn_of_stale([row for row in listed.values() if row["crop"] and row["reason"]], target)
-    reasons = [str(rows[path]["reason"]) for path in paths]
-    faceless = reasons.count(_NO_FACE)
-    aligned = reasons.count("")
-    return AlignedFolder(
-        aligned, len(paths) - len(missing), faceless, len(paths) - aligned - faceless
-    )
+    reasons = Counter(str(rows[path]["reason"]) for path in paths)
+    aligned, faceless, unmarked = (reasons.pop(each, 0) for each in ("", _NO_FACE, _NO_LANDMARKS))
+    before = len(paths) - len(missing)
+    return AlignedFolder(aligned, before, faceless, reasons.total(), unmarked)
 
 
-_NO_FACE = "no face was found"
+_NO_FACE, _NO_LANDMARKS = "no face was found", "no landmarks were given"
 _GONE = "the photograph is gone"
 
 
@@ -241,7 +247,7 @@ class _Work(Dataset["list[dict[str, Any]]"]):
         if self._detector is None:
             found = (np.full(4, np.nan), (self._landmarks or {}).get(path), np.nan)
             if found[1] is None:
-                return {"reason": "no landmarks were given"}
+                return {"reason": _NO_LANDMARKS}
         else:
             best = chosen(self._detector(pixels), pixels.shape[:2], self._face)
             if best is None:
@@ -298,7 +304,7 @@ def _known(target: Path) -> dict[str, dict[str, Any]]:
     """The rows of earlier runs by photograph: of the table, then of a journal that was left."""
     rows: dict[str, dict[str, Any]] = {}
     if (target / FOUND).exists():
-        with (target / FOUND).open(encoding="utf-8", newline="") as table:
+        with (target / FOUND).open(newline="", encoding="utf-8", errors=ANY_NAME) as table:
             for row in csv.DictReader(table):
                 rows[row["photograph"]] = {
                     name: value if name in ("photograph", "crop", "reason") else _number(value)
@@ -324,7 +330,7 @@ def _has_crop(target: Path, row: Mapping[str, Any]) -> bool:
 
 def _write_found(target: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     def fill(part: Path) -> None:
-        with part.open("w", encoding="utf-8", newline="") as table:
+        with part.open("w", newline="", encoding="utf-8", errors=ANY_NAME) as table:
             writer = csv.writer(table, lineterminator="\n")
             header = ("photograph", "crop", "reason", *_NUMBERS, *_FILE)
             writer.writerow(header)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -215,7 +216,7 @@ def test_landmarks_take_the_place_of_a_detector(photographs: Path, tmp_path: Pat
     del known["c.png"]
     known["anna/2.jpg"] = np.zeros((5, 2))
     done = align_folder(photographs, tmp_path / "given", landmarks=known, progress=False)
-    assert done == AlignedFolder(4, 0, 0, 6)
+    assert done == AlignedFolder(4, 0, 0, 4, without_landmarks=2)
     rows = {row["photograph"]: row for row in table(tmp_path / "given")}
     assert rows["c.png"]["reason"] == "no landmarks were given"
     assert "coincide" in rows["anna/2.jpg"]["reason"]
@@ -230,7 +231,31 @@ def test_other_settings_are_not_mixed(photographs: Path, tmp_path: Path) -> None
     ):
         run(photographs, tmp_path / "crops", Detector(), template="sphereface")
     with pytest.raises(ValueError, match="another landmarks, by Detector in place of given"):
-        align_folder(photographs, tmp_path / "crops", landmarks={}, progress=False)
+        align_folder(photographs, tmp_path / "crops", landmarks={"c.png": POINTS}, progress=False)
+
+
+def test_landmarks_of_other_photographs_are_an_error(photographs: Path, tmp_path: Path) -> None:
+    for given, said in (({"./c.png": POINTS, "C.png": POINTS}, "2 .*'./c.png'"), ({}, "0 .*''")):
+        words = f"none of the {said}, the photographs such as 'anna/1.jpg'"
+        with pytest.raises(ValueError, match=words):
+            align_folder(photographs, tmp_path / "crops", landmarks=given, progress=False)
+    assert not (tmp_path / "crops").exists()
+
+
+def test_a_name_that_is_no_utf_8(photographs: Path, tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    try:
+        (photographs / "c.png").rename(photographs / name)
+    except (OSError, UnicodeError):
+        pytest.skip("this file system takes no such name")
+    out = tmp_path / "crops"
+    assert run(photographs, out, Detector()) == AlignedFolder(6, 0, 1, 3)
+    assert (out / name).is_file()
+    assert run(photographs, out, Detector()) == AlignedFolder(6, 6, 1, 3)
+    known = read_landmarks(out / "faces.csv")
+    assert name in known
+    again = align_folder(photographs, tmp_path / "again", landmarks=known, progress=False)
+    assert again.aligned == 6
 
 
 def test_folders_that_do_not_do(photographs: Path, tmp_path: Path) -> None:
