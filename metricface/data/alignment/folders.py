@@ -23,7 +23,7 @@ from metricface.data.alignment.align import Detector, Face, align, as_pixels, ch
 from metricface.data.alignment.landmarks import ANY_NAME
 from metricface.data.alignment.templates import Template, as_template
 from metricface.data.layouts.class_folders import images_below
-from metricface.data.layouts.notes import warn_of_notes
+from metricface.data.layouts.notes import warn_of_notes, warn_of_unread
 from metricface.files import clear_leftovers, used_alone, write_whole
 from metricface.given import arrived, as_count
 from metricface.progress import with_progress
@@ -102,7 +102,7 @@ def align_folder(
 
     Warns:
         UserWarning: there are crops of photographs that are gone or that could not be aligned
-            anew; files of macOS were passed over.
+            anew; files of macOS, or images of other endings, were passed over.
 
     Example:
         >>> import tempfile
@@ -125,9 +125,10 @@ def align_folder(
     if face not in get_args(Face):
         raise ValueError(f"face must be 'largest' or 'central', got {arrived(face)}")
     workers = as_count("workers", workers, 0)
-    images, notes = images_below(root)
-    warn_of_notes(notes, root)
-    paths = [path.relative_to(root).as_posix() for path in images]
+    below = images_below(root)
+    warn_of_notes(below.notes, root)
+    warn_of_unread(below.unread, root)
+    paths = [path.relative_to(root).as_posix() for path in below.images]
     if not paths:
         raise ValueError(f"there is no image in {root}")
     if landmarks is not None and landmarks.keys().isdisjoint(paths):

@@ -209,6 +209,13 @@ def test_notes_of_macos_are_counted_and_are_no_photographs(
         assert run(photographs, tmp_path / "crops", Detector()) == AlignedFolder(6, 0, 1, 3)
 
 
+def test_photographs_of_other_endings_are_counted(photographs: Path, tmp_path: Path) -> None:
+    (photographs / "anna" / "1.heic").touch()
+    with pytest.warns(UserWarning, match="passed over: 1 files of .*heic") as caught:
+        run(photographs, tmp_path / "crops", Detector())
+    assert caught[0].filename == __file__
+
+
 def test_landmarks_take_the_place_of_a_detector(photographs: Path, tmp_path: Path) -> None:
     run(photographs, tmp_path / "detected", Detector())
     known = read_landmarks(tmp_path / "detected" / "faces.csv")
