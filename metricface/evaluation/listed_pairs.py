@@ -48,14 +48,13 @@ def counted_pairs(
         >>> points.genuine_total, points.impostor_total
         (array([1]), array([1]))
     """
-    try:
-        index = torch.as_tensor(pairs, device=x.device)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise TypeError(
-            "pairs must be rows of the embeddings, integers [T, 2] (of names or "
-            f"templates, the method rows of what was read makes them): {error}"
-        ) from error
-    genuine = torch.as_tensor(same, device=x.device)
+    index = _as_tensor(
+        pairs,
+        "pairs must be rows of the embeddings, integers [T, 2] (of names or templates, the method "
+        "rows of what was read makes them)",
+        x.device,
+    )
+    genuine = _as_tensor(same, "same must be booleans [T]", x.device)
     if index.is_floating_point() or index.dtype == torch.bool:
         raise TypeError(f"pairs must be integers, got {index.dtype}")
     if genuine.dtype != torch.bool:
@@ -86,6 +85,17 @@ def counted_pairs(
     of_genuine = fold[genuine].long()
     points = OperatingPoints.count(distances[genuine], of_genuine, impostors(), folds, upper=upper)
     return points, Impostors(impostors, distances)
+
+
+def _as_tensor(values: Any, wanted: str, device: torch.device) -> Tensor:
+    """What was given as a tensor, or the error that says what is wanted."""
+    if isinstance(values, Tensor):
+        return values.to(device)
+    try:
+        # torch shares the memory of contiguous, writable arrays only.
+        return torch.from_numpy(np.require(values, requirements=["C", "W"])).to(device)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{wanted}: {error}") from error
 
 
 def _squared_of(x: Rows, pairs: Tensor) -> Tensor:

@@ -33,8 +33,8 @@ class EmbeddingMetric(Metric):
     Embeddings, labels and ids are kept until the figures are asked for; torchmetrics gathers them
     from all processes. What :func:`~metricface.evaluation.retrieval` and
     :func:`~metricface.evaluation.verification` say of the whole set is then the answer, on every
-    process the same. With ids a sample that a distributed sampler repeated to fill its last batch
-    counts once.
+    process the same. With ids, the samples' places in the data set, a sample that a distributed
+    sampler repeated to fill its last batch counts once.
 
     ==================================  ==========================================================
     key                                 figure
@@ -129,13 +129,17 @@ class EmbeddingMetric(Metric):
         """The figures of all that arrived, a scalar for each; ready for Lightning's ``log_dict``.
 
         Raises:
-            ValueError: nothing arrived.
+            ValueError: nothing arrived; one id with two labels.
+
+        Warns:
+            UserWarning: rows of one id with different embeddings, of which the first counts; too
+                few rows for some figures.
         """
         if not len(self.labels):
             raise ValueError("no batch has arrived: call update first")
         x, labels = _joined(self.embeddings), _joined(self.labels)
         if len(self.ids):
-            kept = _first_of_each(_joined(self.ids))
+            kept = _checked_samples(_joined(self.ids), x, labels)
             x, labels = x[kept], labels[kept]
         of_identity = torch.unique(labels, return_counts=True)[1]
         genuine = int((of_identity * (of_identity - 1)).sum()) // 2
@@ -184,9 +188,30 @@ def _joined(parts: list[Tensor] | Tensor) -> Tensor:
     return parts if isinstance(parts, Tensor) else torch.cat(parts)
 
 
-def _first_of_each(ids: Tensor) -> Tensor:
+_MOST_OFF = 0.1  # between two embeddings of one sample, in shares of their length
+
+
+def _checked_samples(ids: Tensor, x: Tensor, labels: Tensor) -> Tensor:
     """Rows of the first of each id, in the order of the ids."""
     order = torch.argsort(ids, stable=True)
     new = torch.ones_like(order, dtype=torch.bool)
     new[1:] = ids[order][1:] != ids[order][:-1]
-    return order[new]
+    kept = order[new]
+    again, first = order[~new], kept[new.cumsum(0) - 1][~new]
+    other = labels[again] != labels[first]
+    if other.any():
+        place = int(other.int().argmax())
+        one, two = int(labels[first[place]]), int(labels[again[place]])
+        raise ValueError(
+            f"id {int(ids[again[place]])} came with the labels {one} and {two}: ids must tell "
+            "samples of the data set apart, not those of a batch"
+        )
+    off = (x[again] - x[first]).float().norm(dim=1) > _MOST_OFF * x[first].float().norm(dim=1)
+    if off.any():
+        warnings.warn(
+            f"{int(off.sum())} rows, the first of id {int(ids[again[off][0]])}, have an id that "
+            "came before with another embedding, and do not count: ids must tell samples of the "
+            "data set apart",
+            stacklevel=3,
+        )
+    return kept

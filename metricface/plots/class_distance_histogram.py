@@ -103,7 +103,8 @@ def _panel(ax: Axes, distances: ClassDistances, *, log: bool) -> None:
     ax.set_xlim(0, _last_filled_edge(distances))
     ax.set_ylim(floor, float(filled.max()) * (2.0 if log else 1.05))
     ax.set(xlabel="distance", ylabel="density")
-    legend_beside(ax, title=f"d′ = {distances.d_prime:.2f}")
+    known = not np.isnan(distances.d_prime)
+    legend_beside(ax, title=f"d′ = {distances.d_prime:.2f}" if known else "all are equally far")
     open_frame(ax)
 
 

@@ -50,8 +50,9 @@ def cmc(
     for number, (name, each) in enumerate(named.items()):
         shown = each.cmc[:ranks]
         label = f"{name}\nrank 1: {100 * each.cmc[0]:.1f} %".lstrip()
-        style = line_style(number)
-        ax.plot(np.arange(1, len(shown) + 1), shown, label=label, linewidth=1.7, **style)
+        alone = "o" if len(shown) == 1 else None  # a line of one point shows nothing
+        (line,) = ax.plot(np.arange(1, len(shown) + 1), shown, marker=alone, label=label)
+        line.set(linewidth=1.7, **line_style(number))
     if log:
         ax.set_xscale("log")
     longest = min(ranks, max(len(each.cmc) for each in named.values()))

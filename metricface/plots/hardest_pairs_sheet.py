@@ -39,7 +39,7 @@ def hardest_pairs_sheet(
 
     Raises:
         ImportError: matplotlib is missing.
-        ValueError: images of another shape, or too few for the pairs.
+        ValueError: images of another shape or range, or too few for the pairs.
 
     Example:
         >>> from metricface.evaluation import hardest_pairs

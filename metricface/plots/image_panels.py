@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+_OVERSHOT = 0.1
+
+
 def framed(panel: Axes, image: npt.NDArray[np.floating[Any]], colour: str) -> Axes:
     """An image in a frame, without ticks.
 
@@ -34,7 +37,7 @@ def shown(image: Any) -> npt.NDArray[np.floating[Any]]:
         image: ``[H, W]``, ``[1 or 3, H, W]`` or ``[H, W, 1 or 3]``, in 0..1 or uint8.
 
     Raises:
-        ValueError: another shape.
+        ValueError: another shape, or pixels beyond 0..1 by more than interpolation overshoots.
 
     Example:
         >>> shown(np.full((3, 8, 6), 255, dtype=np.uint8)).shape
@@ -51,4 +54,11 @@ def shown(image: Any) -> npt.NDArray[np.floating[Any]]:
         )
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
-    return array.astype(np.float32) / (255 if whole else 1)
+    pixels = array.astype(np.float32) / (255 if whole else 1)
+    low, high = pixels.min(initial=0), pixels.max(initial=0)
+    if not -_OVERSHOT <= low <= high <= 1 + _OVERSHOT:
+        raise ValueError(
+            f"images must be in 0 … 1, or uint8; one is from {low:g} to {high:g}: undo what "
+            "normalised it, or divide by 255"
+        )
+    return pixels.clip(0, 1)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -133,6 +134,23 @@ def test_pairs_are_rows() -> None:
     for bad in ([("a", "b")], [(0, 1), (2,)]):
         with pytest.raises(TypeError, match="pairs must be rows of the embeddings, integers"):
             ev.verification(X, pairs=bad, same=[True] * len(bad), folds=2)  # type: ignore[arg-type]
+    pairs, same = PAIRS["pairs"], PAIRS["same"]
+    with pytest.raises(TypeError, match="same must be booleans"):
+        ev.verification(X, pairs=pairs, same=[str(each) for each in same], folds=2)  # type: ignore[misc]
+
+
+def test_pairs_and_flags_in_a_table_are_those_in_lists() -> None:
+    """Its columns are read-only, and their names say nothing."""
+    table = pd.DataFrame(PAIRS["pairs"], columns=[2, 5])
+    flags = pd.Series(PAIRS["same"], index=[7, 8, 9, 7])
+    expected = repr(ENTRIES["pairs"](X))
+    read_only = table.to_numpy().copy()
+    read_only.flags.writeable = False
+    backwards = np.array(PAIRS["pairs"])[:, ::-1]
+    for pairs in (table, table.to_numpy(), read_only, backwards):
+        for same in (flags, flags.to_numpy()):
+            found = ev.verification(X, pairs=pairs, same=same, folds=2, fars=(0.5,))
+            assert repr(found) == expected
 
 
 @pytest.mark.parametrize("entry", ENTRIES)

@@ -60,6 +60,28 @@ def test_with_ids_a_repeated_sample_counts_once() -> None:
     assert without["recall_at_1"] > once["recall_at_1"]
 
 
+def test_ids_of_batches_are_no_ids_of_samples() -> None:
+    """Counted anew in each batch, they would leave one batch of all."""
+    metric = EmbeddingMetric()
+    for x, labels in zip(torch.split(X, 20), torch.split(LABELS, 20), strict=True):
+        metric.update(x, labels, torch.arange(20))
+    with pytest.raises(
+        ValueError, match="id 0 came with the labels 0 and 5: ids must tell samples"
+    ):
+        metric.compute()
+
+
+def test_a_sample_whose_embeddings_differ_is_told_of() -> None:
+    ids, repeated = torch.arange(60), torch.tensor([7, 7])
+    metric = fed(EmbeddingMetric(), X, LABELS, ids)
+    expected = metric.compute()
+    metric.update(X[repeated] * (1 + 1e-3), LABELS[repeated], repeated)  # of another kernel
+    assert metric.compute() == expected
+    metric.update(-X[repeated], LABELS[repeated], repeated)
+    with pytest.warns(UserWarning, match="2 rows, the first of id 7, have an id that came before"):
+        assert metric.compute() == expected
+
+
 def test_reset_forgets_and_copies_keep() -> None:
     metric = fed(EmbeddingMetric(), X, LABELS)
     kept, found = pickle.loads(pickle.dumps(copy.deepcopy(metric))), metric.compute()

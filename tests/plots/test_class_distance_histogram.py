@@ -37,6 +37,11 @@ def _legend(ax: Axes) -> list[str]:
     return [legend.get_title().get_text(), *(text.get_text() for text in legend.get_texts())]
 
 
+def test_of_a_collapsed_model_it_says_so() -> None:
+    ax = class_distance_histogram(class_distances(np.ones((8, 3)), [0, 1] * 4))
+    assert _legend(ax)[0] == "all are equally far"
+
+
 @pytest.mark.parametrize("log", [False, True])
 def test_both_densities_have_area_one_and_the_counted_shape(
     measured: ClassDistances, log: bool

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
@@ -79,6 +80,16 @@ def test_the_cmc_begins_at_rank_one_and_shows_the_ranks_asked_for(
     assert _legend(ax)[0] == f"a\nrank 1: {100 * identified.rank[1]:.1f} %"
 
 
+@pytest.mark.parametrize("log", [False, True])
+def test_a_single_rank_is_a_mark_where_a_line_would_show_nothing(
+    identified: Identification, log: bool
+) -> None:
+    ax = plots.cmc(identified, ranks=1, log=log)
+    assert _curve(ax) == ([1], [identified.cmc[0]])
+    assert ax.lines[0].get_marker() == "o"
+    assert plots.cmc(identified, ranks=2).lines[0].get_marker() == "None"
+
+
 def test_the_matrix_is_sorted_by_identity() -> None:
     names = ["ben", "anna", "ben", "carl", "anna"]
     x = np.random.default_rng(1).normal(size=(5, 3))
@@ -109,6 +120,18 @@ def test_the_sheet_shows_the_images_of_the_pairs_in_order() -> None:
         assert panel.get_title() == f"{distance:.2f}"
         assert panel.get_xlabel() == " · ".join(dict.fromkeys(f"p{LABELS[k]}" for k in (i, j)))
     assert panels[0].get_position().y0 > panels[3].get_position().y0
+
+
+@pytest.mark.parametrize(
+    "scale", [lambda x: x * 255, lambda x: x * 2 - 1, lambda x: (x * 255).int()]
+)
+def test_pixels_of_another_range_are_refused(scale: Callable[[Any], Any]) -> None:
+    """They would come out white, or black and white."""
+    images = torch.linspace(0, 1, 60)[:, None, None] * torch.linspace(0, 1, 20).view(4, 5)
+    found = hardest_pairs(X, LABELS, count=3)
+    plots.hardest_pairs_sheet(images * 1.04 - 0.02, found)  # as interpolation overshoots
+    with pytest.raises(ValueError, match=r"images must be in 0 … 1, or uint8; one is from .* to"):
+        plots.hardest_pairs_sheet(scale(images), found)
 
 
 def test_the_roc_reaches_down_to_a_single_impostor_pair() -> None:

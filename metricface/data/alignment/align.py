@@ -78,7 +78,9 @@ def align(
 
     Raises:
         ValueError: neither or both of landmarks and detector, numbers or shapes that do not
-            fit, landmarks from which no transform can be told (the photograph is named).
+            fit, landmarks from which no transform can be told, that are mirrored or in disorder
+            (:func:`similarity_transform`), or that lie outside of the photograph by more than its
+            width or height (the photograph is named).
         TypeError: a photograph that is none of these.
         OSError: a file cannot be read.
 
@@ -102,6 +104,7 @@ def align(
         if points is None:
             continue
         try:
+            _check_within(points, pixels.shape)
             matrix = similarity_transform(points, wanted.places)
         except ValueError as error:
             raise ValueError(f"photograph {row}: {error}") from error
@@ -178,6 +181,17 @@ def chosen(faces: Iterable[Found], size: tuple[int, ...], face: Face) -> Found |
     middle = (np.array([size[1], size[0]]) - 1) / 2
     off = np.hypot(*((boxes[:, :2] + boxes[:, 2:]) / 2 - middle).T)
     return every[int(np.argmin(off))]
+
+
+def _check_within(points: npt.NDArray[np.float64], shape: tuple[int, ...]) -> None:
+    size = np.array([shape[1], shape[0]])
+    far = ((points < -size) | (points > 2 * size)).any(1)
+    if far.any():
+        x, y = points[int(far.argmax())]
+        raise ValueError(
+            f"a landmark at ({x:g}, {y:g}) lies far outside of its {size[0]} x {size[1]} pixels: "
+            "are the landmarks another photograph's, or in other units?"
+        )
 
 
 def _as_points(landmarks: npt.ArrayLike | Tensor, count: int) -> npt.NDArray[np.float64]:

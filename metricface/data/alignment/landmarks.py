@@ -12,6 +12,9 @@ import numpy.typing as npt
 _COLUMNS = tuple(f"{axis}{number}" for number in range(1, 6) for axis in "xy")
 _PATHS = ("photograph", "path", "file", "name")
 
+ANY_NAME = "surrogateescape"
+"""How tables hold names of files that are no UTF-8: byte for byte, as Python takes such names."""
+
 
 def read_landmarks(file: str | os.PathLike[str]) -> dict[str, npt.NDArray[np.float64]]:
     """Five points of each photograph, from a CSV file with a header.
@@ -42,7 +45,7 @@ def read_landmarks(file: str | os.PathLike[str]) -> dict[str, npt.NDArray[np.flo
         [[80.0, 80.0], [120.0, 80.0], [100.0, 100.0], [85.0, 125.0], [115.0, 125.0]]
     """
     points: dict[str, npt.NDArray[np.float64]] = {}
-    with Path(file).open(encoding="utf-8-sig", newline="") as table:
+    with Path(file).open(encoding="utf-8-sig", errors=ANY_NAME, newline="") as table:
         reader = csv.DictReader(table)
         header = [name.strip() for name in reader.fieldnames or ()]
         reader.fieldnames = header

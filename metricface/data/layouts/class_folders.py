@@ -5,18 +5,27 @@ from __future__ import annotations
 import os
 import warnings
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, NamedTuple, NoReturn, TypeAlias, get_args
 
 from metricface.data.images.encoded_images import Transform
 from metricface.data.images.identity_labels import named_identities, warn_without_pairs
 from metricface.data.images.image_files import ImageFiles
-from metricface.data.layouts.notes import is_note, warn_of_notes
+from metricface.data.layouts.notes import is_note, warn_of_notes, warn_of_unread
 
 Empty: TypeAlias = Literal["error", "skip"]
 """What to do with folders that hold no image."""
 
 _SUFFIXES = frozenset(
-    (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+    (
+        *(".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg"),
+        *(".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"),
+    )
+)
+_UNREAD = frozenset(
+    (
+        *(".arw", ".avif", ".cr2", ".cr3", ".dng", ".heic", ".heif", ".j2k", ".jp2", ".jxl"),
+        *(".nef", ".orf", ".raf", ".tga"),
+    )
 )
 _NAMED = 3
 
@@ -32,10 +41,10 @@ def image_folder(
     """The images of a folder with one folder for each identity: ``path/anna/1.jpg``.
 
     Identities are the folders directly in ``path``, in the order of their names. The images of an
-    identity are all files at any depth of its folder that end in .bmp, .gif, .jpeg, .jpg, .pgm,
-    .png, .ppm, .tif, .tiff or .webp, in capitals or not, in the order of their paths. Names that
-    begin with a dot are passed over, and those that macOS leaves, ``._1.jpg``, are counted; links
-    are followed.
+    identity are all files at any depth of its folder that end in .bmp, .gif, .jfif, .jpe, .jpeg,
+    .jpg, .pgm, .png, .ppm, .tif, .tiff or .webp, in capitals or not, in the order of their paths.
+    Names that begin with a dot are passed over; those that macOS leaves, ``._1.jpg``, and images
+    of other endings, such as .heic, are counted. Links are followed.
 
     Args:
         path: the folder.
@@ -53,12 +62,14 @@ def image_folder(
 
     Raises:
         NotADirectoryError: there is no such folder.
-        ValueError: no folders in it, a folder without images, or images beside the folders.
+        ValueError: no folders in it, a folder without images, images beside the folders, or a
+            link to a folder that it lies in.
+        OSError: a folder cannot be read.
         ImportError: Pillow is not installed.
 
     Warns:
-        UserWarning: no identity has a second image; folders were left out; files of macOS were
-            passed over.
+        UserWarning: no identity has a second image; folders were left out; files of macOS or
+            images of other endings were passed over.
 
     Example:
         >>> import tempfile
@@ -73,8 +84,9 @@ def image_folder(
     root = Path(path).expanduser()
     folders = _class_folders(root)
     found = {folder.name: images_below(folder) for folder in folders}
-    warn_of_notes(sum(notes for _, notes in found.values()), root)
-    files = {name: inside for name, (inside, _) in found.items()}
+    warn_of_notes(sum(inside.notes for inside in found.values()), root)
+    warn_of_unread([each for inside in found.values() for each in inside.unread], root)
+    files = {name: inside.images for name, inside in found.items()}
     _check_empty([name for name, inside in files.items() if not inside], len(files), root, empty)
     labels, names = named_identities([name for name, inside in files.items() for _ in inside])
     warn_without_pairs(labels, root)
@@ -112,22 +124,55 @@ def _check_empty(names: list[str], count: int, root: Path, empty: Empty) -> None
     warnings.warn(f"left out: {sentence}", stacklevel=3)
 
 
-def images_below(folder: Path) -> tuple[list[Path], int]:
-    """The images at any depth of a folder, in the order of their paths, and how many notes.
+class Below(NamedTuple):
+    """The files at any depth of a folder."""
 
-    What macOS keeps beside an image ends as the image does, and is none.
+    images: list[Path]
+    """In the order of their paths."""
+    notes: int
+    """What macOS keeps beside an image ends as the image does, and is none."""
+    unread: list[str]
+    """The ending of each image of another kind than is read."""
+
+
+def images_below(folder: Path) -> Below:
+    """The images at any depth of a folder, and what was passed over.
+
+    Raises:
+        ValueError: a link leads to a folder that it lies in.
+        OSError: a folder cannot be read.
     """
-    found, notes = [], 0
-    for parent, folders, files in os.walk(folder, followlinks=True):
+    found: list[Path] = []
+    known = _SUFFIXES | _UNREAD
+    for parent, folders, files in os.walk(folder, onerror=_raise, followlinks=True):
+        _check_link(Path(parent))
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(parent, name) for name in files if _is_image(name)]
-        notes += sum(is_note(name) and _ends_as_image(name) for name in files)
-    return sorted(found), notes
+        found += [Path(parent, name) for name in files if _ending(name) in known]
+    images = sorted(file for file in found if _is_image(file.name))
+    notes = sum(is_note(file) and _ending(file.name) in _SUFFIXES for file in found)
+    endings = [_ending(file.name) for file in found if not file.name.startswith(".")]
+    return Below(images, notes, [ending for ending in endings if ending in _UNREAD])
+
+
+def _raise(error: OSError) -> NoReturn:
+    raise error
+
+
+def _check_link(folder: Path) -> None:
+    """Raise where a link leads back to what lies above it, by its own way or by the links'."""
+    if not folder.is_symlink():
+        return
+    above = (*folder.absolute().parents, *folder.parent.resolve().parents)
+    if folder.resolve() in {each.resolve() for each in above}:
+        raise ValueError(
+            f"{folder} is a link to a folder that it lies in: its images would be met again, under "
+            "other identities; remove it"
+        )
 
 
 def _is_image(name: str) -> bool:
-    return not name.startswith(".") and _ends_as_image(name)
+    return not name.startswith(".") and _ending(name) in _SUFFIXES
 
 
-def _ends_as_image(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in _SUFFIXES
+def _ending(name: str) -> str:
+    return os.path.splitext(name)[1].lower()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -57,11 +58,14 @@ def image_list(
 
     Raises:
         FileNotFoundError: the list, or files that it names, with their lines.
-        ValueError: no such columns, no line, an empty path or label, or a file with two labels.
+        ValueError: no such columns, no line, a row with more columns than the first line names
+            (a comma in a label wants quotes) or over several lines, a quote that is not closed,
+            an empty path or label, or a file with two labels.
         ImportError: Pillow is not installed.
 
     Warns:
-        UserWarning: no identity has a second image; files of macOS were passed over.
+        UserWarning: no identity has a second image; a file is listed more than once; files of
+            macOS were passed over.
 
     Example:
         >>> import tempfile
@@ -93,7 +97,8 @@ def _rows(source: Path, path_column: str, label_column: str, delimiter: str) -> 
         raise ValueError(f"path_column and label_column are both {path_column!r}")
     # Spreadsheets begin their UTF-8 with a byte order mark.
     with source.open(encoding="utf-8-sig", newline="") as text:
-        reader = csv.reader(text, delimiter=delimiter)
+        reader = csv.reader(text, delimiter=delimiter, strict=True)
+        line = 1
         try:
             columns = [name.strip() for name in next(reader, [])]
             for name in (path_column, label_column):
@@ -104,13 +109,20 @@ def _rows(source: Path, path_column: str, label_column: str, delimiter: str) -> 
                         "between them with delimiter="
                     )
             path, label = columns.index(path_column), columns.index(label_column)
+            line = reader.line_num + 1
             for values in reader:
+                if any(values[len(columns) :]):
+                    raise ValueError(
+                        f"line {line} of {source} has {len(values)} columns, the first line "
+                        f"{len(columns)}: what holds a {delimiter!r} must stand in quotes: {values}"
+                    )
                 if values:
-                    yield _row(source, reader.line_num, values, path, label)
+                    yield _row(source, line, values, path, label)
+                line = reader.line_num + 1
         except UnicodeDecodeError as error:
             raise ValueError(f"{source} is not UTF-8 text: {error}") from error
         except csv.Error as error:
-            raise ValueError(f"line {reader.line_num} of {source}: {error}") from error
+            raise ValueError(f"line {line} of {source}: {error}") from error
 
 
 def _row(source: Path, line: int, values: list[str], path: int, label: int) -> _Row:
@@ -119,6 +131,8 @@ def _row(source: Path, line: int, values: list[str], path: int, label: int) -> _
     row = _Row(line, values[path].strip(), values[label].strip())
     if not row.path or not row.label:
         raise ValueError(f"line {line} of {source} lacks a path or a label: {values}")
+    if "\n" in row.path + row.label:
+        raise ValueError(f"line {line} of {source} goes on over several lines: {values}")
     return row
 
 
@@ -128,11 +142,20 @@ def _check_files(source: Path, rows: list[_Row], paths: list[Path]) -> None:
         listed = ", ".join(f"{path} (line {line})" for line, path in lost[:_NAMED])
         more = f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
         raise FileNotFoundError(f"{source} names files that are missing: {listed}{more}")
-    first: dict[Path, _Row] = {}
+    first: dict[str, _Row] = {}
+    again: list[str] = []
     for row, path in zip(rows, paths, strict=True):
-        before = first.setdefault(path, row)
+        before = first.setdefault(os.path.normpath(path), row)
+        if before is not row:
+            again.append(f"{row.path} (lines {before.line} and {row.line})")
         if before.label != row.label:
             raise ValueError(
                 f"{source} gives {row.path} two labels: {before.label!r} in line {before.line} "
                 f"and {row.label!r} in line {row.line}"
             )
+    if again:
+        warnings.warn(
+            f"{source} lists {len(again)} files twice or more: {', '.join(again[:_NAMED])}; an "
+            "image and itself make a pair of one identity",
+            stacklevel=3,
+        )

@@ -124,7 +124,7 @@ def test_a_csv_of_pairs_names_its_images_as_they_were_photographed(
 
 def test_no_crop_at_all_is_an_error_that_says_where_to_look(ran: Ran, tmp_path: Path) -> None:
     header = Path(ran.command[2]).read_text().splitlines()[0]
-    (tmp_path / "points.csv").write_text(f"{header}\nelsewhere.png{',1' * 10}\n")
+    (tmp_path / "points.csv").write_text(f"{header}\nnobody/broken.jpg{',1' * 10}\n")
     how = Alignment(str(tmp_path / "points.csv"), "arcface")
     with pytest.raises(ValueError, match="gave a crop"):
         how.crops_of(Path(ran.command[0]), tmp_path / "crops")

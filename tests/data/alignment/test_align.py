@@ -131,6 +131,11 @@ def test_of_several_faces_the_largest_or_the_central_one() -> None:
         assert torch.equal(found.images, align([image], detector=faces_at(box)).images)
 
 
+def test_a_face_may_be_cut_off() -> None:
+    points = TEMPLATE - [30, 0]
+    assert align([smooth(3)], [points]).images.shape == (1, 3, 112, 112)
+
+
 def test_a_photograph_without_a_face_has_no_crop() -> None:
     image = smooth(3)
     none = align([image, image], detector=lambda pixels: [])
@@ -159,12 +164,27 @@ def test_transforms_are_those_of_the_landmarks() -> None:
             ValueError,
             "photograph 1: .*co",
         ),
+        (
+            [smooth(0)],
+            {"landmarks": [TEMPLATE[[1, 0, 2, 4, 3]]]},
+            ValueError,
+            "photograph 0: .*mir",
+        ),
+        (
+            [smooth(0)],
+            {"landmarks": [TEMPLATE * [1, 2]]},
+            ValueError,
+            r"photograph 0: a landmark at \(41\.5\d*, 184\.\d*\) lies far outside of its 120 x 90",
+        ),
         ([smooth(0) * 255], {"landmarks": [TEMPLATE]}, ValueError, "from 0 to 1"),
         ([smooth(0).permute(1, 2, 0)], {"landmarks": [TEMPLATE]}, ValueError, "1 or 3, H, W"),
         ([7], {"landmarks": [TEMPLATE]}, TypeError, "a file, an array or a tensor, got 7"),
         ([smooth(0)], {"landmarks": [TEMPLATE], "template": "facenet"}, ValueError, "sphereface"),
     ],
-    ids=["neither", "one", "flat", "coincide", "255", "channels last", "seven", "template"],
+    ids=[
+        *("neither", "one", "flat", "coincide", "mirrored", "outside", "255"),
+        *("channels last", "seven", "template"),
+    ],
 )
 def test_what_does_not_fit(
     photographs: Any, given: dict[str, Any], kind: type[Exception], message: str

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -118,9 +119,86 @@ def test_a_later_run_does_what_is_missing(photographs: Path, tmp_path: Path) -> 
     assert run(photographs, out, later) == AlignedFolder(7, 5, 1, 3)
     assert later.calls == 3  # the new one, the lost one, and the dark one again
     assert (out / "c.bmp.png").exists()
-    (photographs / "c.bmp").unlink()
+
+
+def test_crops_of_photographs_that_are_gone_are_told_of_until_they_are_removed(
+    photographs: Path, tmp_path: Path
+) -> None:
+    """Moved to another identity, a photograph would stand under both."""
+    out = tmp_path / "crops"
+    run(photographs, out, Detector())
+    (photographs / "ben/deep/1.bmp").rename(photographs / "anna/3.bmp")
+    for done in (AlignedFolder(6, 5, 1, 3), AlignedFolder(6, 6, 1, 3)):
+        with pytest.warns(UserWarning, match="1 crops in .*'ben/deep/1.png' .* is gone") as caught:
+            assert run(photographs, out, Detector()) == done
+        assert caught[0].filename == __file__
+        [row] = [row for row in table(out) if row["crop"] and row["reason"]]
+        assert row["photograph"] == "ben/deep/1.bmp"
+        assert set(read_landmarks(out / "faces.csv")) >= {"ben/deep/1.bmp", "anna/3.bmp"}
+    (out / "ben/deep/1.png").unlink()
     assert run(photographs, out, Detector()).aligned == 6
-    assert "c.bmp" not in {row["photograph"] for row in table(out)}
+    assert "ben/deep/1.bmp" not in {row["photograph"] for row in table(out)}
+
+
+def test_a_photograph_that_comes_back_has_its_crop_still(photographs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "crops"
+    run(photographs, out, Detector())
+    before = content(out)
+    (photographs / "anna").rename(tmp_path / "elsewhere")
+    Image.new("RGB", (70, 80), "white").save(photographs / "c.bmp")
+    with pytest.warns(UserWarning, match="3 crops in"):
+        run(photographs, out, Detector())
+    (tmp_path / "elsewhere").rename(photographs / "anna")
+    (photographs / "c.bmp").unlink()
+    (out / "c.bmp.png").unlink()
+    assert run(photographs, out, Detector()) == AlignedFolder(6, 6, 1, 3)
+    assert content(out) == before
+
+
+def test_a_photograph_that_was_replaced_is_aligned_anew(photographs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "crops"
+    run(photographs, out, Detector())
+    Image.new("RGB", (70, 80), "white").save(photographs / "c.png")
+    assert run(photographs, out, Detector()) == AlignedFolder(6, 5, 1, 3)
+    assert np.asarray(Image.open(out / "c.png"))[40:70, 40:70].min() == 255
+    Image.new("L", (70, 80)).save(photographs / "c.png")
+    for _ in range(2):
+        with pytest.warns(UserWarning, match=r"'c.png' \('c.png': no face was found\)"):
+            assert run(photographs, out, Detector()) == AlignedFolder(5, 5, 2, 3)
+    Image.new("RGB", (70, 80), "white").save(photographs / "c.png")
+    assert run(photographs, out, Detector()) == AlignedFolder(6, 5, 1, 3)
+
+
+def test_a_killed_run_makes_the_rest_anew(photographs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "crops"
+    run(photographs, out, Detector())
+    for name in ("anna/1.jpg", "anna/2.jpg", "c.png", "d e,f.png"):
+        Image.new("RGB", (70, 80), "white").save(photographs / name)
+    with pytest.raises(KeyboardInterrupt):
+        run(photographs, out, Detector(dies_at=3))
+    run(photographs, out, Detector())
+    run(photographs, tmp_path / "whole", Detector())
+    assert content(out) == content(tmp_path / "whole")
+
+
+def test_corrected_landmarks_are_taken(photographs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "crops"
+    known = dict.fromkeys(("anna/1.jpg", "c.png", "d e,f.png"), POINTS)
+
+    def given(landmarks: Any) -> AlignedFolder:
+        return align_folder(photographs, out, landmarks=landmarks, progress=False)
+
+    assert given(known).before == 0
+    before = content(out)
+    assert given({path: points.tolist() for path, points in known.items()}).before == 3
+    assert given({"c.png": POINTS + 1 / 3}).before == 2
+    changed = {path for path, was in before.items() if content(out)[path] != was}
+    assert changed == {"c.png", "faces.csv"}
+    assert given({"c.png": POINTS + 1 / 3}).before == 3
+    (photographs / "anna/1.jpg").unlink()
+    (photographs / "anna/1.jpg").symlink_to("nowhere")
+    with pytest.warns(UserWarning, match="2 crops in .*No such file"):
+        given({"c.png": [[1.0, 2.0], [3.0]]})
 
 
 def test_notes_of_macos_are_counted_and_are_no_photographs(
@@ -131,6 +209,13 @@ def test_notes_of_macos_are_counted_and_are_no_photographs(
         assert run(photographs, tmp_path / "crops", Detector()) == AlignedFolder(6, 0, 1, 3)
 
 
+def test_photographs_of_other_endings_are_counted(photographs: Path, tmp_path: Path) -> None:
+    (photographs / "anna" / "1.heic").touch()
+    with pytest.warns(UserWarning, match="passed over: 1 files of .*heic") as caught:
+        run(photographs, tmp_path / "crops", Detector())
+    assert caught[0].filename == __file__
+
+
 def test_landmarks_take_the_place_of_a_detector(photographs: Path, tmp_path: Path) -> None:
     run(photographs, tmp_path / "detected", Detector())
     known = read_landmarks(tmp_path / "detected" / "faces.csv")
@@ -138,7 +223,7 @@ def test_landmarks_take_the_place_of_a_detector(photographs: Path, tmp_path: Pat
     del known["c.png"]
     known["anna/2.jpg"] = np.zeros((5, 2))
     done = align_folder(photographs, tmp_path / "given", landmarks=known, progress=False)
-    assert done == AlignedFolder(4, 0, 0, 6)
+    assert done == AlignedFolder(4, 0, 0, 4, without_landmarks=2)
     rows = {row["photograph"]: row for row in table(tmp_path / "given")}
     assert rows["c.png"]["reason"] == "no landmarks were given"
     assert "coincide" in rows["anna/2.jpg"]["reason"]
@@ -153,7 +238,31 @@ def test_other_settings_are_not_mixed(photographs: Path, tmp_path: Path) -> None
     ):
         run(photographs, tmp_path / "crops", Detector(), template="sphereface")
     with pytest.raises(ValueError, match="another landmarks, by Detector in place of given"):
-        align_folder(photographs, tmp_path / "crops", landmarks={}, progress=False)
+        align_folder(photographs, tmp_path / "crops", landmarks={"c.png": POINTS}, progress=False)
+
+
+def test_landmarks_of_other_photographs_are_an_error(photographs: Path, tmp_path: Path) -> None:
+    for given, said in (({"./c.png": POINTS, "C.png": POINTS}, "2 .*'./c.png'"), ({}, "0 .*''")):
+        words = f"none of the {said}, the photographs such as 'anna/1.jpg'"
+        with pytest.raises(ValueError, match=words):
+            align_folder(photographs, tmp_path / "crops", landmarks=given, progress=False)
+    assert not (tmp_path / "crops").exists()
+
+
+def test_a_name_that_is_no_utf_8(photographs: Path, tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    try:
+        (photographs / "c.png").rename(photographs / name)
+    except (OSError, UnicodeError):
+        pytest.skip("this file system takes no such name")
+    out = tmp_path / "crops"
+    assert run(photographs, out, Detector()) == AlignedFolder(6, 0, 1, 3)
+    assert (out / name).is_file()
+    assert run(photographs, out, Detector()) == AlignedFolder(6, 6, 1, 3)
+    known = read_landmarks(out / "faces.csv")
+    assert name in known
+    again = align_folder(photographs, tmp_path / "again", landmarks=known, progress=False)
+    assert again.aligned == 6
 
 
 def test_folders_that_do_not_do(photographs: Path, tmp_path: Path) -> None:

@@ -46,11 +46,34 @@ def test_no_other_similarity_comes_nearer(seed: int) -> None:
 
 
 def test_it_neither_shears_nor_mirrors() -> None:
-    """The points of a face seen in a mirror."""
-    mirrored = TEMPLATE * [-1, 1] + [112, 0]
-    linear = similarity_transform(mirrored, TEMPLATE)[:, :2]
+    """Of the points of a face that turns away, which a shear would fit."""
+    linear = similarity_transform(TEMPLATE * [0.5, 1], TEMPLATE)[:, :2]
     assert np.linalg.det(linear) > 0
     assert linear.T @ linear == pytest.approx(np.eye(2) * np.linalg.det(linear))
+
+
+#: Eyes, tip of the nose and corners of the mouth of a face, in millimetres.
+HEAD = np.array([[-32.0, -35, -15], [32, -35, -15], [0, 0, 22], [-26, 37, -8], [26, 37, -8]])
+
+
+def seen(yaw: float, pitch: float) -> Array:
+    """The head's points where a camera far away sees them."""
+    (a, b), (c, d) = ((np.cos(x), np.sin(x)) for x in np.radians([yaw, pitch]))
+    aside = np.array([[a, 0, b], [0, 1, 0], [-b, 0, a]])
+    down = np.array([[1, 0, 0], [0, c, -d], [0, d, c]])
+    points: Array = (HEAD @ aside.T @ down.T)[:, :2]
+    return points
+
+
+@pytest.mark.parametrize("pitch", [-30, 0, 30])
+def test_faces_pass_from_any_side_and_disordered_points_do_not(pitch: float) -> None:
+    for yaw in (-90, -60, -30, 0, 30, 60, 90):
+        similarity_transform(seen(yaw, pitch), TEMPLATE)
+    for yaw in (-60, -30, 0, 30, 60):
+        points = seen(yaw, pitch)
+        for wrong in (points[[1, 0, 2, 4, 3]], points[:, ::-1], points * [-1, 1]):
+            with pytest.raises(ValueError, match="fit no similarity: they are mirrored"):
+                similarity_transform(wrong, TEMPLATE)
 
 
 def test_several_at_once_are_each_alone() -> None:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,6 +85,52 @@ def test_links_are_followed(tmp_path: Path) -> None:
     (tmp_path / "people" / "ann" / "1.png").symlink_to(tmp_path / "store" / "x" / "1.png")
     (tmp_path / "people" / "ann" / "more").symlink_to(tmp_path / "store" / "x")
     assert image_folder(tmp_path / "people").labels.tolist() == [0, 0, 0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("link", "to"),
+    [
+        ("people/ann/all", ".."),
+        ("people/ann/self", "."),
+        ("people/cem", "."),
+        ("people/ann/away", "../../store"),
+        ("people/ann/far", "../../store/ring"),
+    ],
+)
+def test_links_that_lead_back_are_refused(tmp_path: Path, link: str, to: str) -> None:
+    """Else images are met again and again, and under other identities."""
+    _save(tmp_path, "people/ann/1.png", "people/ben/1.png", "store/x/1.png", "store/ring/2.png")
+    (tmp_path / "store" / "back").symlink_to("../people/ann")
+    (tmp_path / "store" / "ring" / "back").symlink_to("..")
+    (tmp_path / link).symlink_to(to)
+    with pytest.raises(ValueError, match=r"is a link to a folder that it lies in: .* remove it"):
+        image_folder(tmp_path / "people")
+
+
+def test_a_folder_that_cannot_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _save(tmp_path, "ann/1.png", "ann/2.png", "ann/closed/3.png")
+    scandir = os.scandir
+
+    def closed(path: Any) -> Any:  # as a folder without rights is, but to root
+        if os.path.basename(path) == "closed":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(PermissionError, match="ann/closed"):
+        image_folder(tmp_path)
+
+
+def test_images_of_other_endings_are_counted(tmp_path: Path) -> None:
+    _save(tmp_path, "a/1.png", "a/2.jfif", "a/3.JPE", "a/4.heic", "a/b/5.HEIC", "a/6.avif")
+    (tmp_path / "a" / ".7.heic").touch()
+    with pytest.warns(UserWarning, match="passed over: 3 files") as caught:
+        people = image_folder(tmp_path)
+    assert str(caught[0].message).endswith("end in .avif, .heic, which are not read: convert them")
+    assert caught[0].filename == __file__
+    assert [path.name for path in people.paths] == ["1.png", "2.jfif", "3.JPE"]
 
 
 def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

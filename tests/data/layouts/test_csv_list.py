@@ -12,6 +12,7 @@ from metricface.data import image_list
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
+    (tmp_path / "sub").mkdir()
     for value, name in enumerate(["a.png", "b.png", "c, d.png"]):
         Image.fromarray(np.full((2, 3), value, np.uint8)).save(tmp_path / name)
     return tmp_path
@@ -24,7 +25,10 @@ def _list(folder: Path, text: str, encoding: str = "utf-8") -> Path:
 
 
 def test_lines_become_images_in_their_order(folder: Path) -> None:
-    people = image_list(_list(folder, "path,label\nb.png,zoé\na.png,ann\nb.png,zoé\n"))
+    file = _list(folder, "path,label\nb.png,zoé\na.png,ann\n./b.png,zoé\n")
+    with pytest.warns(UserWarning, match=r"twice or more: \./b.png \(lines 2 and 4\)") as caught:
+        people = image_list(file)
+    assert caught[0].filename == __file__
     assert people.names == ("ann", "zoé")
     assert people.labels.tolist() == [1, 0, 1]
     assert people.load().images[:, 0, 0].tolist() == [1, 0, 1]
@@ -34,7 +38,7 @@ def test_lines_become_images_in_their_order(folder: Path) -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_what_spreadsheets_write(folder: Path, encoding: str, newline: str) -> None:
-    lines = ["path,age, label ", '"c, d.png",31,7', "", "a.png,32,007", "b.png,33, 7"]
+    lines = ["path,age, label ", '"c, d.png",31,7', "", "a.png,32,007,", 'b.png,"3', '3", 7']
     people = image_list(_list(folder, newline.join(lines), encoding))
     assert people.names == ("007", "7")
     assert people.labels.tolist() == [1, 0, 1]
@@ -99,6 +103,17 @@ def test_missing_files_are_named_with_their_lines_and_counted(folder: Path) -> N
             "path,label\na.png,x\nb.png,x\na.png,y\n",
             r"a\.png two labels: 'x' in line 2 and 'y' in line 4",
         ),
+        (
+            "path,label\na.png,x\nb.png,x\nsub/../a.png,y\n",
+            r"a\.png two labels: 'x' in line 2 and 'y' in line 4",
+        ),
+        (
+            "path,label\na.png,Smith, John\n",
+            r"line 2 of .* has 3 columns, the first line 2: .* \['a.png', 'Smith', ' John'\]",
+        ),
+        ('path,label\na.png,x\nb.png,"x\na.png,x\n', "line 3 of .*: unexpected end of data"),
+        ('path,label\na.png,x\nb.png,"x\na.png,"x"\n', "line 3 of .*: .* expected after"),
+        ('path,label\na.png,x\nb.png,"x\na.png,x\n"\n', "line 3 of .* over several lines"),
         ("path,label\na.png," + "x" * 200_000, r"line 2 of .*faces\.csv: field larger"),
     ],
 )
