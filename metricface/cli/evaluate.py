@@ -23,6 +23,7 @@ from metricface.cli.arguments import (
 )
 from metricface.cli.frames import Columns
 from metricface.cli.glimpses import ListedPairs, glimpses
+from metricface.cli.joining import comparable, refuse_repeated
 from metricface.cli.outputs import check_outputs, write_json, write_picture
 from metricface.cli.page import Page, write_page
 from metricface.cli.page_pictures import Pictures
@@ -140,12 +141,15 @@ def _searched(
 ) -> dict[str, Any]:
     """Retrieval of queries in a gallery; by their names, images are not found as themselves."""
     named = queries.names is not None and inside.names is not None
+    for read, file in ((queries, query), (inside, gallery)) if named else ():
+        refuse_repeated(read.names or (), file, "an image is not found as itself")
+    labels, gallery_labels = comparable(queries.labels, query, inside.labels, gallery)
     near = retrieval(
         queries.embeddings,
-        queries.labels,
+        labels,
         ks=ks,
         gallery=inside.embeddings,
-        gallery_labels=inside.labels,
+        gallery_labels=gallery_labels,
         ids=queries.names if named else None,
         gallery_ids=inside.names if named else None,
         whole_ranking=True,

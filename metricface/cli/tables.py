@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metricface.cli.frames import Columns, read_frame
+from metricface.cli.joining import joined_rows
 from metricface.cli.tensors import read_tensors
 
 _READ = 1 << 16  # rows checked together
@@ -39,7 +40,8 @@ def read_table(
     ``.npy`` holds one array and stays on disk; ``.npz`` holds arrays called ``embeddings``,
     ``labels`` and ``names``; ``.pt`` holds a tensor, or a dict of such names; ``.csv`` and
     ``.parquet`` hold a column of labels, perhaps one of names, and otherwise numbers only, or one
-    column of lists. Nothing is ever unpickled but tensors and plain values.
+    column of lists. Nothing is ever unpickled but tensors and plain values. Labels of a file of
+    their own belong to the rows as they lie, or to the names where both files have some.
 
     Args:
         embeddings: a file of one of these kinds.
@@ -61,24 +63,62 @@ def read_table(
     if "embeddings" not in parts:
         raise ValueError(f"{embeddings} holds no embeddings, only {', '.join(parts) or 'nothing'}")
     x = _checked(parts["embeddings"], embeddings)
-    if labels is not None:
-        of = _read(labels, columns, only_labels=True)
-        if "labels" not in of:
-            raise ValueError(f"{labels} holds no array called labels, only {', '.join(of)}")
-        parts["labels"] = of["labels"]
-    source = embeddings if labels is None else labels
-    known = parts.get("labels", np.empty(0, dtype=np.int64))
-    if known.ndim != 1 or known.dtype.kind not in "biuUSO":
+    names = _names(parts, len(x), embeddings, "embeddings")
+    if labels is None:
+        return Table(x, _labels(parts, embeddings, x, embeddings, needed=labels_needed), names)
+    of = _read(labels, columns, only_labels=True)
+    if "labels" not in of:
+        raise ValueError(f"{labels} holds no array called labels, only {', '.join(of)}")
+    known = _labels(of, labels, x, embeddings, needed=labels_needed)
+    theirs = _names(of, len(known), labels, "labels")
+    if names is not None and theirs is not None:
+        known = known[joined_rows(names, embeddings, theirs, labels)]
+    return Table(x, known, names)
+
+
+def _labels(
+    parts: dict[str, npt.NDArray[Any]],
+    source: Path,
+    x: npt.NDArray[Any],
+    embeddings: Path,
+    *,
+    needed: bool,
+) -> npt.NDArray[Any]:
+    """The labels, if they are one for each embedding, or none that are needed."""
+    known = _as_text(parts.get("labels", np.empty(0, dtype=np.int64)), source, "labels")
+    if known.ndim != 1 or known.dtype.kind not in "biuUO":
         raise ValueError(
             f"{source} must hold one integer or string per row as labels, got {known.dtype} of "
             f"shape {known.shape}"
         )
-    if len(known) != len(x) and (labels_needed or len(known)):
+    if len(known) != len(x) and (needed or len(known)):
         raise ValueError(
             f"{embeddings} holds {len(x)} embeddings but {source} holds {len(known)} labels"
         )
-    names = parts.get("names")
-    return Table(x, known, None if names is None else [str(name) for name in names])
+    return known
+
+
+def _names(parts: dict[str, npt.NDArray[Any]], count: int, file: Path, of: str) -> list[str] | None:
+    """The names, if they are one for each row; None if there are none."""
+    if "names" not in parts:
+        return None
+    names = _as_text(parts["names"], file, "names")
+    if names.ndim != 1 or names.dtype.kind not in "iuUO":
+        raise ValueError(
+            f"{file} must hold one string per row as names, got {names.dtype} of shape "
+            f"{names.shape}"
+        )
+    if len(names) != count:
+        raise ValueError(f"{file} holds {count} {of} but {len(names)} names")
+    return [str(name) for name in names]
+
+
+def _as_text(array: npt.NDArray[Any], file: Path, what: str) -> npt.NDArray[Any]:
+    """Bytes as the text they are; anything else as it is."""
+    try:
+        return np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file}: {what} are bytes that are no UTF-8: save strings") from error
 
 
 def _read(
