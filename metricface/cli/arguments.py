@@ -17,21 +17,22 @@ DISTANCES: dict[str, Distance] = {
 
 KINDS = (
     "N rows of D floating-point numbers. .npy or .pt: one array [N, D]. .npz, or .pt with a dict: "
-    "embeddings [N, D] and, if they are not in files of their own, labels [N] and names [N]. .csv "
-    "or .parquet: a row for each sample, with a column label, perhaps one name, and a column for "
-    "each dimension; in .parquet also one column that holds a list of D numbers in each row."
+    "embeddings [N, D] and, if they are not in files of their own, labels [N] and names [N]. "
+    "Tables, .csv, .tsv or .parquet: a row for each sample, with a column label, perhaps one name, "
+    "and a column for each dimension; in .parquet also one column that holds a list of D numbers "
+    "in each row."
 )
 
 Embeddings = Annotated[Path, typer.Argument(help=KINDS)]
 Dimensions = Annotated[
     str | None,
     typer.Option(
-        help="Of .csv and .parquet: the dimensions, as e0-e127 or x,y,z, or the one column of "
-        "lists; all other columns if not given."
+        help="Of tables: the dimensions, as e0-e127 or x,y,z, or the one column of lists; all "
+        "other columns if not given."
     ),
 ]
-LabelColumn = Annotated[str, typer.Option(help="Of .csv and .parquet: column of the identities.")]
-NameColumn = Annotated[str, typer.Option(help="Of .csv and .parquet: column of the images' names.")]
+LabelColumn = Annotated[str, typer.Option(help="Of tables: column of the identities.")]
+NameColumn = Annotated[str, typer.Option(help="Of tables: column of the images' names.")]
 Labels = Annotated[
     Path | None,
     typer.Option(

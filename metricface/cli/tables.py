@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from metricface.cli.frames import Columns, read_frame
+from metricface.cli.frames import ENDINGS, Columns, read_frame
 from metricface.cli.joining import joined_rows
 from metricface.cli.tensors import read_tensors
 
@@ -38,10 +38,10 @@ def read_table(
     """Read embeddings and labels.
 
     ``.npy`` holds one array and stays on disk; ``.npz`` holds arrays called ``embeddings``,
-    ``labels`` and ``names``; ``.pt`` holds a tensor, or a dict of such names; ``.csv`` and
-    ``.parquet`` hold a column of labels, perhaps one of names, and otherwise numbers only, or one
-    column of lists. Nothing is ever unpickled but tensors and plain values. Labels of a file of
-    their own belong to the rows as they lie, or to the names where both files have some.
+    ``labels`` and ``names``; ``.pt`` holds a tensor, or a dict of such names; ``.csv``, ``.tsv``
+    and ``.parquet`` hold a column of labels, perhaps one of names, and otherwise numbers only, or
+    one column of lists. Nothing is ever unpickled but tensors and plain values. Labels of a file
+    of their own belong to the rows as they lie, or to the names where both files have some.
 
     Args:
         embeddings: a file of one of these kinds.
@@ -54,7 +54,7 @@ def read_table(
         OSError: a file cannot be read.
         ImportError: pandas, or what it reads parquet with, is missing.
     """
-    if columns.dimensions is not None and embeddings.suffix.lower() not in (".csv", ".parquet"):
+    if columns.dimensions is not None and embeddings.suffix.lower() not in ENDINGS:
         raise ValueError(f"--columns is for .csv and .parquet, {embeddings} has no columns")
     inside = labels_needed and labels is None
     parts = _read(embeddings, columns, labels_needed=inside)
@@ -126,8 +126,8 @@ def _read(
 ) -> dict[str, npt.NDArray[Any]]:
     """The arrays of a file by name."""
     kind = file.suffix.lower()
-    if kind not in (".npy", ".npz", ".pt", ".csv", ".parquet"):
-        raise ValueError(f"{file} must end in .npy, .npz, .pt, .csv or .parquet")
+    if kind not in (".npy", ".npz", ".pt", *ENDINGS):
+        raise ValueError(f"{file} must end in .npy, .npz, .pt, .csv, .tsv or .parquet")
     if not file.is_file():
         raise ValueError(f"{file} does not exist" if not file.exists() else f"{file} is no file")
     if kind == ".npy":
