@@ -86,7 +86,8 @@ def evaluate(
     distance: Measure = "squared",
 ) -> None:
     """Verification over all pairs (or those listed) and retrieval; or a search in a gallery."""
-    check_outputs(out, picture=roc, page=html)
+    inputs = (embeddings, labels, query, gallery, query_labels, gallery_labels, pairs)
+    check_outputs(out, picture=roc, page=html, inputs=inputs)
     measure = distance_named(distance)
     meant, ks = Columns(label_column, name_column, columns), tuple(k or (1, 5))
     one_set = {"EMBEDDINGS": embeddings, "--labels": labels, "--pairs": pairs, "--roc": roc}

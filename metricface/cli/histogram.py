@@ -44,7 +44,7 @@ def histogram(
     distance: Measure = "squared",
 ) -> None:
     """Distances within and between identities, over all pairs."""
-    check_outputs(csv, out, picture=png)
+    check_outputs(csv, out, picture=png, inputs=(embeddings, labels))
     read = read_table(embeddings, labels, Columns(label_column, name_column, columns))
     found = class_distances(
         read.embeddings, read.labels, bins=bins, upper=upper, distance=distance_named(distance)

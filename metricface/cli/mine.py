@@ -61,7 +61,7 @@ def mine(
     progress: Bar = False,  # noqa: FBT002
 ) -> None:
     """The nearest impostors of every sample, over the whole set."""
-    check_outputs(out)
+    check_outputs(out, inputs=(embeddings, labels))
     measure = distance_named(distance)
     read = read_table(embeddings, labels, Columns(label_column, name_column, columns))
     search = partial(
