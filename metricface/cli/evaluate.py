@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from metricface import plots
@@ -22,8 +21,9 @@ from metricface.cli.arguments import (
     distance_named,
 )
 from metricface.cli.frames import Columns
-from metricface.cli.glimpses import ListedPairs, glimpses
+from metricface.cli.glimpses import glimpses
 from metricface.cli.joining import comparable, refuse_repeated
+from metricface.cli.listed import ListedPairs, read_pairs
 from metricface.cli.outputs import check_outputs, write_json, write_picture
 from metricface.cli.page import Page, write_page
 from metricface.cli.page_pictures import Pictures
@@ -33,8 +33,6 @@ from metricface.distances import Distance
 from metricface.evaluation import (
     Roc,
     Verification,
-    read_csv_pairs,
-    read_lfw_pairs,
     retrieval,
     verification,
 )
@@ -106,7 +104,9 @@ def evaluate(
         fars = tuple(far or (1e-1, 1e-2, 1e-3))
         read = read_table(embeddings, labels, meant, labels_needed=pairs is None)
         pictures = None if images is None else _pictures(images, read, embeddings)
-        listed, cut = (None, folds) if pairs is None else _listed(read, pairs, embeddings, folds)
+        listed, cut = None, folds
+        if pairs is not None:
+            listed, cut = read_pairs(pairs, read, embeddings, labels or embeddings, folds)
         found = _verification(read, listed, cut, fars, measure)
         report = size_of(read, embeddings) | {"verification": _verified(found)}
         if pairs is None:
@@ -165,18 +165,6 @@ def _pictures(images: Path, read: Table, embeddings: Path) -> Pictures:
     if read.names is None:
         raise ValueError(f"{embeddings} holds no names, by which {images} would have its images")
     return Pictures(images, read.names, embeddings)
-
-
-def _listed(read: Table, pairs: Path, embeddings: Path, folds: int) -> tuple[ListedPairs, int]:
-    """The pairs of a list of named images, and how many folds it has."""
-    if read.names is None:
-        raise ValueError(f"{embeddings} holds no names, by which {pairs} lists its images")
-    named = read_csv_pairs(pairs, folds=folds) if pairs.suffix == ".csv" else read_lfw_pairs(pairs)
-    try:
-        rows = named.rows(read.names)
-    except ValueError as error:
-        raise ValueError(f"{pairs} and {embeddings} do not fit: {error}") from error
-    return ListedPairs(rows, np.array(named.same)), folds if named.folds == 1 else named.folds
 
 
 def _verification(
