@@ -18,9 +18,9 @@ from metricface.cli.arguments import (
     Labels,
     Measure,
     NameColumn,
+    columns_meant,
     distance_named,
 )
-from metricface.cli.frames import Columns
 from metricface.cli.glimpses import glimpses
 from metricface.cli.joining import comparable, refuse_repeated
 from metricface.cli.listed import ListedPairs, read_pairs
@@ -79,15 +79,17 @@ def evaluate(
         ),
     ] = None,
     far: Annotated[list[float] | None, typer.Option(help="A FAR; may be repeated.")] = None,
-    k: Annotated[list[int] | None, typer.Option(help="A k of Recall@k; may be repeated.")] = None,
-    folds: Annotated[int, typer.Option(help="Folds of the verification accuracy.")] = 10,
+    k: Annotated[
+        list[int] | None, typer.Option(min=1, help="A k of Recall@k; may be repeated.")
+    ] = None,
+    folds: Annotated[int, typer.Option(min=1, help="Folds of the verification accuracy.")] = 10,
     distance: Measure = "squared",
 ) -> None:
     """Verification over all pairs (or those listed) and retrieval; or a search in a gallery."""
     inputs = (embeddings, labels, query, gallery, query_labels, gallery_labels, pairs)
     check_outputs(out, picture=roc, page=html, inputs=inputs)
     measure = distance_named(distance)
-    meant, ks = Columns(label_column, name_column, columns), tuple(k or (1, 5))
+    meant, ks = columns_meant(label_column, name_column, columns, *inputs), tuple(k or (1, 5))
     one_set = {"EMBEDDINGS": embeddings, "--labels": labels, "--pairs": pairs, "--roc": roc}
     shown = {"--html": html, "--images": images}
     search = {"--query-labels": query_labels, "--gallery-labels": gallery_labels}
@@ -101,6 +103,7 @@ def evaluate(
     else:
         _refuse(search, "goes with --query and --gallery")
         _refuse({} if html else {"--images": images}, "goes with --html, which shows them")
+        _refuse({} if pairs is None else {"--k": k}, "is of the search, which --pairs leaves out")
         fars = tuple(far or (1e-1, 1e-2, 1e-3))
         read = read_table(embeddings, labels, meant, labels_needed=pairs is None)
         pictures = None if images is None else _pictures(images, read, embeddings)
