@@ -38,10 +38,11 @@ def read_table(
     """Read embeddings and labels.
 
     ``.npy`` holds one array and stays on disk; ``.npz`` holds arrays called ``embeddings``,
-    ``labels`` and ``names``; ``.pt`` holds a tensor, or a dict of such names; ``.csv``, ``.tsv``
-    and ``.parquet`` hold a column of labels, perhaps one of names, and otherwise numbers only, or
-    one column of lists. Nothing is ever unpickled but tensors and plain values. Labels of a file
-    of their own belong to the rows as they lie, or to the names where both files have some.
+    ``labels`` and ``names``; ``.pt``, or ``.pth``, holds a tensor or a dict of such names;
+    ``.csv``, ``.tsv`` and ``.parquet`` hold a column of labels, perhaps one of names, and otherwise
+    numbers only, or one column of lists. Nothing is ever unpickled but tensors and plain values.
+    Labels of a file of their own belong to the rows as they lie, or to the names where both files
+    have some.
 
     Args:
         embeddings: a file of one of these kinds.
@@ -126,15 +127,15 @@ def _read(
 ) -> dict[str, npt.NDArray[Any]]:
     """The arrays of a file by name."""
     kind = file.suffix.lower()
-    if kind not in (".npy", ".npz", ".pt", *ENDINGS):
-        raise ValueError(f"{file} must end in .npy, .npz, .pt, .csv, .tsv or .parquet")
+    if kind not in (".npy", ".npz", ".pt", ".pth", *ENDINGS):
+        raise ValueError(f"{file} must end in .npy, .npz, .pt, .pth, .csv, .tsv or .parquet")
     if not file.is_file():
         raise ValueError(f"{file} does not exist" if not file.exists() else f"{file} is no file")
     if kind == ".npy":
         return {"labels": np.asarray(_npy(file))} if only_labels else {"embeddings": _npy(file)}
     if kind == ".npz":
         return _npz(file)
-    if kind == ".pt":
+    if kind in (".pt", ".pth"):
         return read_tensors(file, alone="labels" if only_labels else "embeddings")
     return read_frame(file, columns, labels_needed=labels_needed, only_labels=only_labels)
 

@@ -138,7 +138,7 @@ def _damaged(folder: Path) -> None:
     [
         (["missing.npy"], "missing.npy does not exist"),
         (["."], ". must end in .npy"),
-        (["x.txt"], "x.txt must end in .npy, .npz, .pt, .csv, .tsv or .parquet"),
+        (["x.txt"], "x.txt must end in .npy, .npz, .pt, .pth, .csv, .tsv or .parquet"),
         (["cut.npy", "--labels", "y.npy"], "cut.npy is damaged or no .npy file"),
         (["empty.npy", "--labels", "y.npy"], "empty.npy is damaged or no .npy file"),
         (["cut.npz"], "cut.npz is damaged or no .npz file"),
