@@ -86,8 +86,8 @@ def evaluate(
     distance: Measure = "squared",
 ) -> None:
     """Verification over all pairs (or those listed) and retrieval; or a search in a gallery."""
-    inputs = (embeddings, labels, query, gallery, query_labels, gallery_labels, pairs)
-    check_outputs(out, picture=roc, page=html, inputs=inputs)
+    inputs = (embeddings, labels, query, gallery, query_labels, gallery_labels)
+    check_outputs(out, picture=roc, page=html, inputs=(*inputs, pairs))
     measure = distance_named(distance)
     meant, ks = columns_meant(label_column, name_column, columns, *inputs), tuple(k or (1, 5))
     one_set = {"EMBEDDINGS": embeddings, "--labels": labels, "--pairs": pairs, "--roc": roc}

@@ -22,7 +22,7 @@ def check_outputs(
     *files: Path | None,
     picture: Path | None = None,
     page: Path | None = None,
-    inputs: Iterable[Path | None] = (),
+    inputs: Sequence[Path | None] = (),
 ) -> None:
     """Raise before a long computation if its result could not be written.
 

@@ -248,6 +248,7 @@ def test_options_that_make_no_sense_are_said_first(
     "command",
     [
         "evaluate both.npz",
+        "evaluate both.npz --pairs pairs.csv",
         "histogram both.npz",
         "mine both.npz --out m.csv",
         "evaluate --query both.npz --gallery both.npz",
