@@ -6,6 +6,7 @@ import io
 import os
 import re
 import secrets
+import shutil
 import sys
 import warnings
 from collections.abc import Callable, Collection, Iterator
@@ -22,7 +23,8 @@ def write_whole(file: Path, fill: Callable[[Path], object], *, kept_as: Path | N
     """Write a file under another name in the same folder, bring it to the disk, then rename it.
 
     Whoever looks finds what was there before or what is there now, also after a crash, and two
-    writers at once do not meet: each has a name of its own, which ends in ``.partial``.
+    writers at once do not meet: each has a name of its own, which ends in ``.partial``. Who might
+    read what was there may read what is there now.
 
     Args:
         file: what to write; its folder must exist.
@@ -44,6 +46,8 @@ def write_whole(file: Path, fill: Callable[[Path], object], *, kept_as: Path | N
     try:
         fill(part)
         _to_disk(part)
+        with suppress(OSError):  # nothing was there
+            shutil.copymode(file, part)
         if kept_as is not None:
             _keep(file, kept_as)
         os.replace(part, file)

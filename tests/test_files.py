@@ -62,6 +62,15 @@ class TestWriteWhole:
         modes = {stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir()}
         assert len(modes) == 1
 
+    @posix
+    def test_it_may_be_read_by_whoever_might_before(self, tmp_path: Path) -> None:
+        file = tmp_path / "table.csv"
+        for mode in (0o600, 0o664):
+            file.touch()
+            file.chmod(mode)
+            write_whole(file, writing("new"))
+            assert (file.read_text(), stat.S_IMODE(file.stat().st_mode)) == ("new", mode)
+
     @pytest.mark.parametrize("links", [True, False])
     def test_what_was_there_is_kept(
         self, links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from metricface import plots
@@ -19,10 +18,12 @@ from metricface.cli.arguments import (
     Labels,
     Measure,
     NameColumn,
+    columns_meant,
     distance_named,
 )
-from metricface.cli.frames import Columns
-from metricface.cli.glimpses import ListedPairs, glimpses
+from metricface.cli.glimpses import glimpses
+from metricface.cli.joining import comparable, refuse_repeated
+from metricface.cli.listed import ListedPairs, read_pairs
 from metricface.cli.outputs import check_outputs, write_json, write_picture
 from metricface.cli.page import Page, write_page
 from metricface.cli.page_pictures import Pictures
@@ -32,8 +33,6 @@ from metricface.distances import Distance
 from metricface.evaluation import (
     Roc,
     Verification,
-    read_csv_pairs,
-    read_lfw_pairs,
     retrieval,
     verification,
 )
@@ -80,14 +79,17 @@ def evaluate(
         ),
     ] = None,
     far: Annotated[list[float] | None, typer.Option(help="A FAR; may be repeated.")] = None,
-    k: Annotated[list[int] | None, typer.Option(help="A k of Recall@k; may be repeated.")] = None,
-    folds: Annotated[int, typer.Option(help="Folds of the verification accuracy.")] = 10,
+    k: Annotated[
+        list[int] | None, typer.Option(min=1, help="A k of Recall@k; may be repeated.")
+    ] = None,
+    folds: Annotated[int, typer.Option(min=1, help="Folds of the verification accuracy.")] = 10,
     distance: Measure = "squared",
 ) -> None:
     """Verification over all pairs (or those listed) and retrieval; or a search in a gallery."""
-    check_outputs(out, picture=roc, page=html)
+    inputs = (embeddings, labels, query, gallery, query_labels, gallery_labels)
+    check_outputs(out, picture=roc, page=html, inputs=(*inputs, pairs))
     measure = distance_named(distance)
-    meant, ks = Columns(label_column, name_column, columns), tuple(k or (1, 5))
+    meant, ks = columns_meant(label_column, name_column, columns, *inputs), tuple(k or (1, 5))
     one_set = {"EMBEDDINGS": embeddings, "--labels": labels, "--pairs": pairs, "--roc": roc}
     shown = {"--html": html, "--images": images}
     search = {"--query-labels": query_labels, "--gallery-labels": gallery_labels}
@@ -101,10 +103,13 @@ def evaluate(
     else:
         _refuse(search, "goes with --query and --gallery")
         _refuse({} if html else {"--images": images}, "goes with --html, which shows them")
+        _refuse({} if pairs is None else {"--k": k}, "is of the search, which --pairs leaves out")
         fars = tuple(far or (1e-1, 1e-2, 1e-3))
         read = read_table(embeddings, labels, meant, labels_needed=pairs is None)
         pictures = None if images is None else _pictures(images, read, embeddings)
-        listed, cut = (None, folds) if pairs is None else _listed(read, pairs, embeddings, folds)
+        listed, cut = None, folds
+        if pairs is not None:
+            listed, cut = read_pairs(pairs, read, embeddings, labels or embeddings, folds)
         found = _verification(read, listed, cut, fars, measure)
         report = size_of(read, embeddings) | {"verification": _verified(found)}
         if pairs is None:
@@ -140,12 +145,15 @@ def _searched(
 ) -> dict[str, Any]:
     """Retrieval of queries in a gallery; by their names, images are not found as themselves."""
     named = queries.names is not None and inside.names is not None
+    for read, file in ((queries, query), (inside, gallery)) if named else ():
+        refuse_repeated(read.names or (), file, "an image is not found as itself")
+    labels, gallery_labels = comparable(queries.labels, query, inside.labels, gallery)
     near = retrieval(
         queries.embeddings,
-        queries.labels,
+        labels,
         ks=ks,
         gallery=inside.embeddings,
-        gallery_labels=inside.labels,
+        gallery_labels=gallery_labels,
         ids=queries.names if named else None,
         gallery_ids=inside.names if named else None,
         whole_ranking=True,
@@ -160,18 +168,6 @@ def _pictures(images: Path, read: Table, embeddings: Path) -> Pictures:
     if read.names is None:
         raise ValueError(f"{embeddings} holds no names, by which {images} would have its images")
     return Pictures(images, read.names, embeddings)
-
-
-def _listed(read: Table, pairs: Path, embeddings: Path, folds: int) -> tuple[ListedPairs, int]:
-    """The pairs of a list of named images, and how many folds it has."""
-    if read.names is None:
-        raise ValueError(f"{embeddings} holds no names, by which {pairs} lists its images")
-    named = read_csv_pairs(pairs, folds=folds) if pairs.suffix == ".csv" else read_lfw_pairs(pairs)
-    try:
-        rows = named.rows(read.names)
-    except ValueError as error:
-        raise ValueError(f"{pairs} and {embeddings} do not fit: {error}") from error
-    return ListedPairs(rows, np.array(named.same)), folds if named.folds == 1 else named.folds
 
 
 def _verification(

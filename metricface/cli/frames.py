@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import re
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,9 +14,14 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     import pandas as pd
 
-_RANGE = re.compile(r"(?P<stem>.*?)(?P<first>\d+)-(?P=stem)(?P<last>\d+)")
-_SHOWN = 6
+ENDINGS = (".csv", ".tsv", ".parquet")
+"""Of the files that hold tables, in lower case."""
 
+_RANGE = re.compile(r"(?P<stem>.*?)(?P<first>\d+)-(?P=stem)(?P<last>\d+)")
+_NUMBERED = re.compile(r"(?P<stem>.*?)\d+")
+_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")  # fits into 64 bits, and is written in one way only
+_UNEVEN = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
+_SHOWN = 6
 
 _NAME = "name"
 
@@ -33,7 +40,7 @@ class Columns(NamedTuple):
 def read_frame(
     file: Path, columns: Columns, *, labels_needed: bool = True, only_labels: bool = False
 ) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of a ``.csv`` or ``.parquet`` file by name: embeddings, labels, names.
+    """The arrays of a ``.csv``, ``.tsv`` or ``.parquet`` file by name: embeddings, labels, names.
 
     Args:
         file: the table.
@@ -133,21 +140,64 @@ def _read(file: Path, columns: Columns) -> pd.DataFrame:
         raise ImportError(
             f"reading {file} needs pandas: pip install 'metricface[tables]'"
         ) from error
+    if file.suffix.lower() != ".parquet":
+        return _delimited(file, columns)
     try:
-        if file.suffix.lower() == ".csv":
-            # Labels and names as they stand: 007 and 7 may be two people.
-            text = dict.fromkeys((columns.label, columns.name), str)
-            return pd.read_csv(file, dtype=text, keep_default_na=False)
         frame = pd.read_parquet(file)
     except ImportError as error:
         raise ImportError(f"reading {file} needs pyarrow: pip install pyarrow") from error
     except (ValueError, OSError) as error:
-        raise ValueError(f"{file} is damaged: {str(error).strip().splitlines()[0]}") from error
+        raise _damage(file, error) from error
     # pandas reads a column that it wrote as an index as one again; labels may be there.
     kept = [name for name in frame.index.names if name in (columns.label, columns.name)]
     frame = frame.reset_index(kept) if kept else frame
     named: pd.DataFrame = frame.set_axis([str(name) for name in frame.columns], axis=1)
     return named
+
+
+def _delimited(file: Path, columns: Columns) -> pd.DataFrame:
+    """A table in lines of text, of which each has as many fields as the header."""
+    import pandas as pd
+
+    separator = _separator(file)
+    # Labels and names as they stand: 007 and 7 may be two people.
+    text = dict.fromkeys((columns.label, columns.name), str)
+    try:
+        frame = pd.read_csv(file, sep=separator, dtype=text, keep_default_na=False)
+    except ValueError as error:
+        if (found := _UNEVEN.search(str(error))) is not None:
+            raise _uneven(file, f"line {found[2]}", int(found[3]), int(found[1])) from error
+        raise _damage(file, error) from error
+    if len(frame) and not isinstance(frame.index, pd.RangeIndex):
+        # pandas takes the first fields of rows that are longer than the header for an index.
+        width = frame.shape[1]
+        raise _uneven(file, "row 0", width + frame.index.nlevels, width)
+    if columns.label in frame:
+        frame[columns.label] = frame[columns.label].str.strip()
+    return frame
+
+
+def _separator(file: Path) -> str:
+    """What separates the fields: a comma, unless the ending or the header leaves no doubt."""
+    with file.open("rb") as stream:
+        header = next((line for line in stream if line.strip()), b"")
+    if header.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ValueError(f"{file} is UTF-16 text: save it as UTF-8")
+    if file.suffix.lower() == ".tsv":
+        return "\t"
+    found = [mark for mark in (";", "\t") if mark.encode() in header and b"," not in header]
+    return found[0] if len(found) == 1 else ","
+
+
+def _uneven(file: Path, where: str, fields: int, header: int) -> ValueError:
+    return ValueError(
+        f"{file} is damaged: {where} has {fields} fields, the header {header}; a label or name "
+        "that holds the separator must stand in quotes"
+    )
+
+
+def _damage(file: Path, error: Exception) -> ValueError:
+    return ValueError(f"{file} is damaged: {str(error).strip().splitlines()[0]}")
 
 
 def _column(values: Any, file: Path) -> npt.NDArray[Any]:
@@ -159,10 +209,8 @@ def _column(values: Any, file: Path) -> npt.NDArray[Any]:
     empty = np.flatnonzero(np.asarray(values.isna()) | (np.char.strip(text) == ""))
     if len(empty):
         raise ValueError(f"{file}, row {empty[0]}: column {values.name!r} is empty")
-    plain = all(value.lstrip("-").isdigit() and str(int(value)) == value for value in text.tolist())
-    if plain and len(text) and max(len(value) for value in text.tolist()) < 19:
-        return text.astype(np.int64)
-    return text
+    whole = len(text) > 0 and all(_WHOLE.fullmatch(value) for value in text.tolist())
+    return text.astype(np.int64) if whole else text
 
 
 def _stacked(frame: pd.DataFrame, name: str, file: Path) -> npt.NDArray[Any]:
@@ -202,7 +250,8 @@ def _numbers(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
 
 
 def _refuse_doubtful(numbers: dict[str, npt.NDArray[Any]], file: Path) -> None:
-    """Raise if a column need not be a dimension: row numbers, or integers among fractions."""
+    """Raise if a column need not be a dimension, as row numbers or a number beside a series."""
+    series = _series(list(numbers))
     fractions = any(values.dtype.kind == "f" for values in numbers.values())
     why = {}
     for name, values in numbers.items():
@@ -212,6 +261,8 @@ def _refuse_doubtful(numbers: dict[str, npt.NDArray[Any]], file: Path) -> None:
             why[name] = "counts the rows"
         elif fractions and values.dtype.kind != "f":
             why[name] = "holds whole numbers, the others do not"
+        elif name not in series:
+            why[name] = f"is not numbered as {series[0]} to {series[-1]} are"
     if why:
         first, reason = next(iter(why.items()))
         more = f" (and {len(why) - 1} more such)" if len(why) > 1 else ""
@@ -221,6 +272,17 @@ def _refuse_doubtful(numbers: dict[str, npt.NDArray[Any]], file: Path) -> None:
             f"the dimensions with --columns{_example(rest)}; --label-column names the identities, "
             "--name-column the images"
         )
+
+
+def _series(names: list[str]) -> list[str]:
+    """The columns of one numbered series if more than half are of it, else all."""
+    found = [_NUMBERED.fullmatch(name) for name in names]
+    stems = Counter(match["stem"] for match in found if match is not None)
+    stem, count = stems.most_common(1)[0] if stems else ("", 0)
+    if count < 2 or 2 * count <= len(names):
+        return names
+    pairs = zip(names, found, strict=True)
+    return [name for name, match in pairs if match is not None and match["stem"] == stem]
 
 
 def _counts(values: npt.NDArray[Any]) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from metricface.cli.listed import ListedPairs
 from metricface.cli.tables import Table
 from metricface.distances import Distance
 from metricface.distances.rows import Rows
@@ -17,15 +18,6 @@ from metricface.evaluation.class_distances import least_error_edge
 _PAIRS = 12  # of each kind
 _BINS = 100
 _AT_ONCE = 1 << 22  # entries of embeddings measured together
-
-
-class ListedPairs(NamedTuple):
-    """Pairs of a list as rows of the embeddings."""
-
-    rows: npt.NDArray[np.int64]
-    """``[T, 2]``."""
-    same: npt.NDArray[np.bool_]
-    """Whether each is of one identity ``[T]``."""
 
 
 class Glimpses(NamedTuple):

@@ -17,9 +17,9 @@ from metricface.cli.arguments import (
     Labels,
     Measure,
     NameColumn,
+    columns_meant,
     distance_named,
 )
-from metricface.cli.frames import Columns
 from metricface.cli.outputs import check_outputs, write_csv, write_json, write_picture
 from metricface.cli.reports import print_report, size_of, title_of
 from metricface.cli.tables import read_table
@@ -36,7 +36,7 @@ def histogram(
     png: Annotated[Path | None, typer.Option(help="Draw it (.png, .pdf, .svg).")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the counts as CSV.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write the summary as JSON.")] = None,
-    bins: Annotated[int, typer.Option(help="Number of bins.")] = 200,
+    bins: Annotated[int, typer.Option(min=1, help="Number of bins.")] = 200,
     upper: Annotated[
         float | None, typer.Option(help="Where the bins end, the same for models to compare.")
     ] = None,
@@ -44,11 +44,11 @@ def histogram(
     distance: Measure = "squared",
 ) -> None:
     """Distances within and between identities, over all pairs."""
-    check_outputs(csv, out, picture=png)
-    read = read_table(embeddings, labels, Columns(label_column, name_column, columns))
-    found = class_distances(
-        read.embeddings, read.labels, bins=bins, upper=upper, distance=distance_named(distance)
-    )
+    check_outputs(csv, out, picture=png, inputs=(embeddings, labels))
+    measure = distance_named(distance)
+    meant = columns_meant(label_column, name_column, columns, embeddings, labels)
+    read = read_table(embeddings, labels, meant)
+    found = class_distances(read.embeddings, read.labels, bins=bins, upper=upper, distance=measure)
     report = size_of(read, embeddings) | _summary(found)
     if csv is not None:
         edges = (found.edges[:-1].tolist(), found.edges[1:].tolist())

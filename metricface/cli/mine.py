@@ -19,9 +19,9 @@ from metricface.cli.arguments import (
     Labels,
     Measure,
     NameColumn,
+    columns_meant,
     distance_named,
 )
-from metricface.cli.frames import Columns
 from metricface.cli.outputs import check_outputs, write_csv
 from metricface.cli.reports import print_report, size_of
 from metricface.cli.tables import read_table
@@ -42,9 +42,11 @@ def mine(
     columns: Dimensions = None,
     label_column: LabelColumn = "label",
     name_column: NameColumn = "name",
-    k: Annotated[int, typer.Option(help="Impostors for each sample.")] = 10,
+    k: Annotated[int, typer.Option(min=1, help="Impostors for each sample.")] = 10,
     index: Annotated[str, typer.Option(help="exact, ivf or hnsw.")] = "exact",
-    effort: Annotated[int | None, typer.Option(help="Of ivf and hnsw: more misses less.")] = None,
+    effort: Annotated[
+        int | None, typer.Option(min=1, help="Of ivf and hnsw: more misses less.")
+    ] = None,
     near_duplicate: Annotated[
         float | None, typer.Option(help="Pass over impostors nearer than this.")
     ] = None,
@@ -61,9 +63,12 @@ def mine(
     progress: Bar = False,  # noqa: FBT002
 ) -> None:
     """The nearest impostors of every sample, over the whole set."""
-    check_outputs(out)
+    check_outputs(out, inputs=(embeddings, labels))
+    if index == "exact" and effort is not None:
+        raise typer.BadParameter("--effort goes with --index ivf or hnsw")
     measure = distance_named(distance)
-    read = read_table(embeddings, labels, Columns(label_column, name_column, columns))
+    meant = columns_meant(label_column, name_column, columns, embeddings, labels)
+    read = read_table(embeddings, labels, meant)
     search = partial(
         nearest_impostors,
         read.embeddings,
@@ -85,6 +90,7 @@ def mine(
     named = () if read.names is None else ("anchor_name", "impostor_name")
     header = ("anchor", "rank", "impostor", "distance", *named)
     write_csv(out, header, _rows(found, read.names))
+    report["impostors written"] = int((found.indices >= 0).sum())
     print_report(report)
 
 

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 
 def check_outputs(
-    *files: Path | None, picture: Path | None = None, page: Path | None = None
+    *files: Path | None,
+    picture: Path | None = None,
+    page: Path | None = None,
+    inputs: Sequence[Path | None] = (),
 ) -> None:
     """Raise before a long computation if its result could not be written.
 
@@ -27,17 +30,22 @@ def check_outputs(
         *files: what is to be written; None is passed over.
         picture: what is to be drawn, in the format of its ending.
         page: what is to be written with drawings in it.
+        inputs: what is to be read; None is passed over.
 
     Raises:
-        ValueError: a folder does not exist (it is named) or stands in the file's place, or a format
-            that matplotlib does not know.
+        ValueError: a folder does not exist (it is named) or may not be written to, something that
+            is no file stands in the file's place, one file is to be read and written or written
+            twice, or a format that matplotlib does not know.
         ImportError: a picture is wanted and matplotlib is missing.
     """
-    for file in (*files, picture, page):
-        if file is not None and not file.absolute().parent.is_dir():
-            raise ValueError(f"{file} cannot be written: there is no folder {file.parent}")
-        if file is not None and file.is_dir():
-            raise ValueError(f"{file} cannot be written: it is a folder, give a file's name")
+    outputs = [file for file in (*files, picture, page) if file is not None]
+    for number, file in enumerate(outputs):
+        _check_place(file)
+        for read in inputs:
+            if read is not None and _same(file, read):
+                raise ValueError(f"{file} cannot be written: {read} is read, give another name")
+        if any(_same(file, other) for other in outputs[:number]):
+            raise ValueError(f"{file} is to be written twice: give each output a name of its own")
     if page is not None:
         _figure(page, (1, 1))
     if picture is None:
@@ -47,6 +55,11 @@ def check_outputs(
         raise ValueError(
             f"{picture} cannot be drawn: its ending must be one of {', '.join(sorted(known))}"
         )
+
+
+def write_output(file: Path, fill: Callable[[Path], object]) -> None:
+    """As :func:`write_whole`; a symbolic link stays one, and what it points at is written."""
+    write_whole(_behind_links(file), fill)
 
 
 def say(text: str, stream: IO[str] | None = None) -> None:
@@ -71,7 +84,7 @@ def say(text: str, stream: IO[str] | None = None) -> None:
 def write_json(file: Path, report: dict[str, Any]) -> None:
     """A report as JSON; unknown numbers are null."""
     text = json.dumps(_plain(report), indent=2, allow_nan=False) + "\n"
-    write_whole(file, lambda part: part.write_text(text, encoding="utf-8"))
+    write_output(file, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def write_csv(file: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -83,7 +96,7 @@ def write_csv(file: Path, header: Sequence[str], rows: Iterable[Sequence[object]
             writer.writerow(header)
             writer.writerows(rows)
 
-    write_whole(file, fill)
+    write_output(file, fill)
 
 
 def write_picture(
@@ -105,7 +118,30 @@ def write_picture(
     draw(axes)
     # Over the whole picture, so that a long one does not run out of it beside a legend.
     figure.suptitle(title, fontsize="medium", parse_math=False)
-    write_whole(file, lambda part: figure.savefig(part, format=_format(file), dpi=130))
+    write_output(file, lambda part: figure.savefig(part, format=_format(file), dpi=130))
+
+
+def _check_place(file: Path) -> None:
+    """Raise if no file can be written there."""
+    folder = _behind_links(file).parent
+    if not folder.absolute().is_dir():
+        raise ValueError(f"{file} cannot be written: there is no folder {folder}")
+    if file.is_dir():
+        raise ValueError(f"{file} cannot be written: it is a folder, give a file's name")
+    if file.exists() and not file.is_file():
+        raise ValueError(f"{file} cannot be written: it is no file but a device or a pipe")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ValueError(f"{file} cannot be written: nothing may be written to the folder {folder}")
+
+
+def _behind_links(file: Path) -> Path:
+    return Path(os.path.realpath(file)) if file.is_symlink() else file
+
+
+def _same(file: Path, other: Path) -> bool:
+    if file.exists() and other.exists():
+        return os.path.samefile(file, other)
+    return os.path.realpath(file) == os.path.realpath(other)
 
 
 def _figure(file: Path, size: tuple[float, float]) -> Figure:

@@ -15,10 +15,10 @@ import numpy as np
 import metricface
 from metricface import plots
 from metricface.cli.glimpses import Glimpses
+from metricface.cli.outputs import write_output
 from metricface.cli.page_pictures import Pictures, drawing
 from metricface.cli.tables import Table
 from metricface.evaluation import Verification
-from metricface.files import write_whole
 
 _IDENTITIES, _IMAGES = 8, 12  # of the sheet, and of each of them
 
@@ -56,7 +56,7 @@ def write_page(file: Path, page: Page) -> None:
     )
     template = Template(files("metricface.cli").joinpath("page.html").read_text(encoding="utf-8"))
     text = template.substitute(title=escape(page.source.name), body=body)
-    write_whole(file, lambda part: part.write_text(text, encoding="utf-8"))
+    write_output(file, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def _head(page: Page) -> Iterator[str]:

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from metricface.cli.frames import Columns, read_frame
+from metricface.cli.frames import ENDINGS, Columns, read_frame
+from metricface.cli.joining import joined_rows
 from metricface.cli.tensors import read_tensors
 
 _READ = 1 << 16  # rows checked together
@@ -37,9 +38,11 @@ def read_table(
     """Read embeddings and labels.
 
     ``.npy`` holds one array and stays on disk; ``.npz`` holds arrays called ``embeddings``,
-    ``labels`` and ``names``; ``.pt`` holds a tensor, or a dict of such names; ``.csv`` and
-    ``.parquet`` hold a column of labels, perhaps one of names, and otherwise numbers only, or one
-    column of lists. Nothing is ever unpickled but tensors and plain values.
+    ``labels`` and ``names``; ``.pt``, or ``.pth``, holds a tensor or a dict of such names;
+    ``.csv``, ``.tsv`` and ``.parquet`` hold a column of labels, perhaps one of names, and otherwise
+    numbers only, or one column of lists. Nothing is ever unpickled but tensors and plain values.
+    Labels of a file of their own belong to the rows as they lie, or to the names where both files
+    have some.
 
     Args:
         embeddings: a file of one of these kinds.
@@ -52,7 +55,7 @@ def read_table(
         OSError: a file cannot be read.
         ImportError: pandas, or what it reads parquet with, is missing.
     """
-    if columns.dimensions is not None and embeddings.suffix.lower() not in (".csv", ".parquet"):
+    if columns.dimensions is not None and embeddings.suffix.lower() not in ENDINGS:
         raise ValueError(f"--columns is for .csv and .parquet, {embeddings} has no columns")
     inside = labels_needed and labels is None
     parts = _read(embeddings, columns, labels_needed=inside)
@@ -61,24 +64,62 @@ def read_table(
     if "embeddings" not in parts:
         raise ValueError(f"{embeddings} holds no embeddings, only {', '.join(parts) or 'nothing'}")
     x = _checked(parts["embeddings"], embeddings)
-    if labels is not None:
-        of = _read(labels, columns, only_labels=True)
-        if "labels" not in of:
-            raise ValueError(f"{labels} holds no array called labels, only {', '.join(of)}")
-        parts["labels"] = of["labels"]
-    source = embeddings if labels is None else labels
-    known = parts.get("labels", np.empty(0, dtype=np.int64))
-    if known.ndim != 1 or known.dtype.kind not in "biuUSO":
+    names = _names(parts, len(x), embeddings, "embeddings")
+    if labels is None:
+        return Table(x, _labels(parts, embeddings, x, embeddings, needed=labels_needed), names)
+    of = _read(labels, columns, only_labels=True)
+    if "labels" not in of:
+        raise ValueError(f"{labels} holds no array called labels, only {', '.join(of)}")
+    known = _labels(of, labels, x, embeddings, needed=labels_needed)
+    theirs = _names(of, len(known), labels, "labels")
+    if names is not None and theirs is not None:
+        known = known[joined_rows(names, embeddings, theirs, labels)]
+    return Table(x, known, names)
+
+
+def _labels(
+    parts: dict[str, npt.NDArray[Any]],
+    source: Path,
+    x: npt.NDArray[Any],
+    embeddings: Path,
+    *,
+    needed: bool,
+) -> npt.NDArray[Any]:
+    """The labels, if they are one for each embedding, or none that are needed."""
+    known = _as_text(parts.get("labels", np.empty(0, dtype=np.int64)), source, "labels")
+    if known.ndim != 1 or known.dtype.kind not in "biuUO":
         raise ValueError(
             f"{source} must hold one integer or string per row as labels, got {known.dtype} of "
             f"shape {known.shape}"
         )
-    if len(known) != len(x) and (labels_needed or len(known)):
+    if len(known) != len(x) and (needed or len(known)):
         raise ValueError(
             f"{embeddings} holds {len(x)} embeddings but {source} holds {len(known)} labels"
         )
-    names = parts.get("names")
-    return Table(x, known, None if names is None else [str(name) for name in names])
+    return known
+
+
+def _names(parts: dict[str, npt.NDArray[Any]], count: int, file: Path, of: str) -> list[str] | None:
+    """The names, if they are one for each row; None if there are none."""
+    if "names" not in parts:
+        return None
+    names = _as_text(parts["names"], file, "names")
+    if names.ndim != 1 or names.dtype.kind not in "iuUO":
+        raise ValueError(
+            f"{file} must hold one string per row as names, got {names.dtype} of shape "
+            f"{names.shape}"
+        )
+    if len(names) != count:
+        raise ValueError(f"{file} holds {count} {of} but {len(names)} names")
+    return [str(name) for name in names]
+
+
+def _as_text(array: npt.NDArray[Any], file: Path, what: str) -> npt.NDArray[Any]:
+    """Bytes as the text they are; anything else as it is."""
+    try:
+        return np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file}: {what} are bytes that are no UTF-8: save strings") from error
 
 
 def _read(
@@ -86,15 +127,15 @@ def _read(
 ) -> dict[str, npt.NDArray[Any]]:
     """The arrays of a file by name."""
     kind = file.suffix.lower()
-    if kind not in (".npy", ".npz", ".pt", ".csv", ".parquet"):
-        raise ValueError(f"{file} must end in .npy, .npz, .pt, .csv or .parquet")
+    if kind not in (".npy", ".npz", ".pt", ".pth", *ENDINGS):
+        raise ValueError(f"{file} must end in .npy, .npz, .pt, .pth, .csv, .tsv or .parquet")
     if not file.is_file():
         raise ValueError(f"{file} does not exist" if not file.exists() else f"{file} is no file")
     if kind == ".npy":
         return {"labels": np.asarray(_npy(file))} if only_labels else {"embeddings": _npy(file)}
     if kind == ".npz":
         return _npz(file)
-    if kind == ".pt":
+    if kind in (".pt", ".pth"):
         return read_tensors(file, alone="labels" if only_labels else "embeddings")
     return read_frame(file, columns, labels_needed=labels_needed, only_labels=only_labels)
 

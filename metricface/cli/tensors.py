@@ -34,6 +34,11 @@ def read_tensors(file: Path, *, alone: str) -> dict[str, npt.NDArray[Any]]:
     try:
         held = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        if "numpy" in str(error):
+            raise ValueError(
+                f"{file} holds arrays or numbers of numpy, which would have to be unpickled: save "
+                "torch.from_numpy(array), and labels and names as array.tolist()"
+            ) from error
         raise ValueError(
             f"{file} is damaged, or holds more than tensors and plain values, which would have to "
             "be unpickled: save a tensor, or a dict with embeddings, labels and names"

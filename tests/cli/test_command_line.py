@@ -138,7 +138,7 @@ def _damaged(folder: Path) -> None:
     [
         (["missing.npy"], "missing.npy does not exist"),
         (["."], ". must end in .npy"),
-        (["x.txt"], "x.txt must end in .npy, .npz, .pt, .csv or .parquet"),
+        (["x.txt"], "x.txt must end in .npy, .npz, .pt, .pth, .csv, .tsv or .parquet"),
         (["cut.npy", "--labels", "y.npy"], "cut.npy is damaged or no .npy file"),
         (["empty.npy", "--labels", "y.npy"], "empty.npy is damaged or no .npy file"),
         (["cut.npz"], "cut.npz is damaged or no .npz file"),
@@ -222,6 +222,60 @@ def test_usage_errors_are_two(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["mine", "x.npy", "--out", "m.csv", "--k", "many"]) == 2
     assert main(["bake"]) == 2
     assert "bake" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("evaluate gone.npz --k 0", "Invalid value for '--k'"),
+        ("evaluate gone.npz --folds 0", "Invalid value for '--folds'"),
+        ("histogram gone.npz --bins 0", "Invalid value for '--bins'"),
+        ("mine gone.npz --out m.csv --k 0", "Invalid value for '--k'"),
+        ("mine gone.npz --out m.csv --index ivf --effort 0", "Invalid value for '--effort'"),
+        ("mine gone.npz --out m.csv --effort 9", "--effort goes with --index ivf or hnsw"),
+        ("evaluate gone.npz --pairs p.csv --k 3", "--k is of the search, which --pairs leaves out"),
+    ],
+)
+def test_options_that_make_no_sense_are_said_first(
+    command: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command.split()) == 2
+    assert said in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("option", ["--label-column", "--name-column"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "evaluate both.npz",
+        "evaluate both.npz --pairs pairs.csv",
+        "histogram both.npz",
+        "mine both.npz --out m.csv",
+        "evaluate --query both.npz --gallery both.npz",
+        "evaluate x.npy --labels y.npy",
+    ],
+)
+def test_columns_of_files_without_columns_are_refused(
+    command: str, option: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command.split(), option, "who"]) == 1
+    said = capsys.readouterr().err
+    assert f"{option} is for .csv, .tsv and .parquet, and no file given is one" in said
+
+
+def test_a_column_of_one_of_the_files_is_enough(folder: Path) -> None:
+    pd.read_csv("named.csv").rename(columns={"label": "who"}).to_csv("t.csv", index=False)
+    who = ["--label-column", "who", "--columns", "d0-d4"]
+    assert main(["evaluate", "x.npy", "--labels", "t.csv", *who[:2]]) == 0
+    assert main(["evaluate", "--query", "both.npz", "--gallery", "t.csv", *who[:2]]) == 0
+
+
+def test_mine_tells_what_it_wrote(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["mine", "both.npz", "--k", "1000", "--out", "m.csv"]) == 0
+    written = len(pd.read_csv("m.csv"))
+    assert written == 48 * 44
+    words = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["impostors", "written", str(written)] in words
 
 
 def test_missing_packages_are_one_sentence(

@@ -69,6 +69,25 @@ def test_torch_files_are_read_as_tensors_and_nothing_else(
     assert "other.pt holds no labels" in told(["evaluate", "other.pt"], capsys)
 
 
+def test_arrays_of_numpy_in_a_torch_file_are_said_to_be_so(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    x = torch.from_numpy(X)
+    for labels in (LABELS, list(LABELS), [np.str_(label) for label in LABELS]):
+        torch.save({"embeddings": x, "labels": labels}, "x.pt")
+        said = told(["evaluate", "x.pt"], capsys)
+        assert "x.pt holds arrays or numbers of numpy, which would have to be unpickled" in said
+        assert "torch.from_numpy(array)" in said
+        assert ".tolist()" in said
+        assert "damaged" not in said
+
+
+@pytest.mark.parametrize("file", ["x.pth", "X.PT"])
+def test_torch_files_by_their_other_endings(file: str, folder: Path) -> None:
+    torch.save({"embeddings": torch.from_numpy(X), "labels": LABELS.tolist()}, file)
+    assert scored(file)["samples"] == 48
+
+
 def test_a_column_of_lists_in_parquet_is_the_embeddings(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

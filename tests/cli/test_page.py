@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from metricface.cli import main
-from metricface.cli.glimpses import ListedPairs, glimpses
+from metricface.cli.glimpses import glimpses
+from metricface.cli.listed import ListedPairs
 from metricface.cli.tables import Table
 from metricface.distances import SquaredEuclidean
 from metricface.evaluation import class_distances, hardest_pairs, verification
