@@ -20,7 +20,7 @@ def similarity_transform(points: npt.ArrayLike, onto: npt.ArrayLike) -> npt.NDAr
     length scales; there is no a that shears or mirrors.
 
     Points that come nowhere near are refused: where ``√(Σ |a z + b − w|² / Σ |w − w̄|²)`` is above
-    0.8. Of the five points of a face it is 0.01 to 0.25 from the front (all of the ORL faces),
+    0.8. Of the five points of a face it is 0.01 to 0.25 from the front (200 of the ORL faces),
     0.4 turned by 60°, 0.7 in profile; with left and right or x and y interchanged 0.88 to 1 up to
     60°. In profile the two cannot be told apart.
 
