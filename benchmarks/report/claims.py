@@ -67,8 +67,8 @@ CLAIMS = (
     Claim(
         "a memory of past batches helps",
         "Cross-Batch Memory",
-        "distance-weighted-memory",
-        "distance-weighted",
+        "distance-weighted-margin-memory",
+        "distance-weighted-margin",
     ),
     Claim(
         "batches of look-alikes help",
@@ -79,11 +79,16 @@ CLAIMS = (
     Claim(
         "batches of look-alikes help",
         "Graph Sampling",
-        "distance-weighted-look-alikes",
-        "distance-weighted",
+        "distance-weighted-margin-look-alikes",
+        "distance-weighted-margin",
     ),
     Claim("mining offline helps", "FaceNet", "batch-hard-offline", "batch-hard-soft"),
-    Claim("mining offline helps", "FaceNet", "distance-weighted-offline", "distance-weighted"),
+    Claim(
+        "mining offline helps",
+        "FaceNet",
+        "distance-weighted-margin-offline",
+        "distance-weighted-margin",
+    ),
 )
 """The sources are cited in the docstrings of what they describe."""
 

@@ -25,11 +25,12 @@ STORIES = {
     "Contrastive with and without a memory": "contrastive contrastive-memory",
     "The hardest with and without a late memory": "batch-hard-soft batch-hard-memory",
     "Distance-weighted with and without a late memory": (
-        "distance-weighted distance-weighted-memory"
+        "distance-weighted-margin distance-weighted-margin-memory"
     ),
     "Random batches and look-alikes": ("batch-hard-soft batch-hard-look-alikes batch-hard-offline"),
     "Distance-weighted, random batches and look-alikes": (
-        "distance-weighted distance-weighted-look-alikes distance-weighted-offline"
+        "distance-weighted-margin distance-weighted-margin-look-alikes"
+        " distance-weighted-margin-offline"
     ),
     "One loss, several miners": "random batch-all semi-hard easy-positive distance-weighted",
     "Softmax alone, with triplets, with verification, with centres": (

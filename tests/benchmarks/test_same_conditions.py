@@ -20,7 +20,7 @@ from metricface.recipes.batches import Batch, Batches
 #: Methods whose point is another order of the batches.
 OWN_BATCHES = {
     f"{rule}-{batches}"
-    for rule in ("batch-hard", "distance-weighted")
+    for rule in ("batch-hard", "distance-weighted-margin")
     for batches in ("look-alikes", "offline")
 }
 

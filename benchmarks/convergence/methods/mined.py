@@ -7,6 +7,7 @@ from collections.abc import Callable
 from torch import nn
 
 from benchmarks.convergence.methods.method import (
+    BOUNDARY,
     CONTRASTIVE_MARGINS,
     HINGE_MARGINS,
     Method,
@@ -19,7 +20,6 @@ from metricface import losses, miners
 from metricface.distances import Distance, Euclidean, SquaredEuclidean
 
 TEMPERATURES = (0.1, 0.05, 0.2)
-BOUNDARY = {"beta": (1.2, 0.9, 1.0), "loss_lr": (1e-2, 1e-3)}
 
 MINERS: dict[str, tuple[str, Callable[[Distance, float, int], Miner]]] = {
     "random": (

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.convergence.methods.method import (
+    BOUNDARY,
     CONTRASTIVE_MARGINS,
     HINGE_MARGINS,
     Ask,
@@ -20,7 +21,7 @@ from benchmarks.convergence.methods.method import (
 from metricface import recipes
 from metricface.classifiers import Softmax
 from metricface.distances import Euclidean
-from metricface.losses import ContrastiveLoss, TripletLoss
+from metricface.losses import ContrastiveLoss, MarginLoss, TripletLoss
 from metricface.memory import CrossBatchMemory
 from metricface.miners import BatchHardMiner, DistanceWeightedMiner, SemiHardMiner
 from metricface.samplers import HardIdentitySampler
@@ -63,9 +64,8 @@ def _batch_hard_soft(setup: Setup, values: Values) -> tuple[TripletLoss, Miner]:
     return TripletLoss("soft", distance=Euclidean()), BatchHardMiner(distance=Euclidean())
 
 
-def _distance_weighted(setup: Setup, values: Values) -> tuple[TripletLoss, Miner]:
-    loss = TripletLoss(values["margin"], distance=Euclidean())
-    return loss, DistanceWeightedMiner(seed=setup.seed)
+def _distance_weighted_margin(setup: Setup, values: Values) -> tuple[MarginLoss, Miner]:
+    return MarginLoss(0.2, values["beta"]), DistanceWeightedMiner(seed=setup.seed)
 
 
 def _semi_hard(setup: Setup, values: Values) -> tuple[TripletLoss, Miner]:
@@ -165,11 +165,11 @@ STAGED = [
         LATE_MEMORY,
     ),
     Method(
-        "distance-weighted-memory",
+        "distance-weighted-margin-memory",
         "recipe",
-        "distance-weighted, in the batch and, from late in the training, against past embeddings",
-        _with_memory(_distance_weighted),
-        {**LATE_MEMORY, "margin": HINGE_MARGINS},
+        "distance-weighted-margin, in the batch and, from late in the training, against past embeddings",
+        _with_memory(_distance_weighted_margin),
+        LATE_MEMORY | BOUNDARY,
     ),
     Method(
         "batch-hard-look-alikes",
@@ -179,11 +179,11 @@ STAGED = [
         SHARES,
     ),
     Method(
-        "distance-weighted-look-alikes",
+        "distance-weighted-margin-look-alikes",
         "recipe",
-        "distance-weighted where look-alikes, sought anew every epoch, meet in groups of four",
-        _in_look_alikes(_distance_weighted, BY_MEANS),
-        {**SHARES, "margin": HINGE_MARGINS},
+        "distance-weighted-margin where look-alikes, sought anew every epoch, meet in groups of four",
+        _in_look_alikes(_distance_weighted_margin, BY_MEANS),
+        SHARES | BOUNDARY,
     ),
     Method(
         "batch-hard-offline",
@@ -193,10 +193,10 @@ STAGED = [
         SHARES,
     ),
     Method(
-        "distance-weighted-offline",
+        "distance-weighted-margin-offline",
         "recipe",
-        "distance-weighted where owners of nearest impostors, mined every epoch, meet in fours",
-        _in_look_alikes(_distance_weighted, BY_IMAGES),
-        {**SHARES, "margin": HINGE_MARGINS},
+        "distance-weighted-margin where owners of nearest impostors, mined every epoch, meet in fours",
+        _in_look_alikes(_distance_weighted_margin, BY_IMAGES),
+        SHARES | BOUNDARY,
     ),
 ]
