@@ -26,11 +26,12 @@ Miner: TypeAlias = Callable[..., Sequence[Tensor]]
 Row: TypeAlias = "dict[str, float]"
 Values: TypeAlias = Mapping[str, float]
 """The values of a method's parameters, its learning rate among them."""
+Space: TypeAlias = "dict[str, tuple[float, ...]]"
+"""The values that are tried for each parameter."""
 
 LEARNING_RATES = (1e-3, 2e-3, 5e-3, 5e-4)
 HINGE_MARGINS = (0.2, 0.1, 0.5, 1.0)
 CONTRASTIVE_MARGINS = (1.0, 0.5, 0.75, 1.25)
-BOUNDARY = {"beta": (1.2, 0.9, 1.0), "loss_lr": (1e-2, 1e-3)}
 PROXY_LEARNING_RATES = (1e-1, 1e-2)
 SCALES = (30.0, 16.0, 64.0, 10.0)  # 8 cannot part the 5,000 classes of han
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from torch import nn
 
 from benchmarks.convergence.methods.method import (
-    BOUNDARY,
     CONTRASTIVE_MARGINS,
     HINGE_MARGINS,
     Method,
@@ -20,6 +19,7 @@ from metricface import losses, miners
 from metricface.distances import Distance, Euclidean, SquaredEuclidean
 
 TEMPERATURES = (0.1, 0.05, 0.2)
+BOUNDARY = {"beta": (1.2, 0.9, 1.0), "loss_lr": (1e-2, 1e-3)}
 
 MINERS: dict[str, tuple[str, Callable[[Distance, float, int], Miner]]] = {
     "random": (
@@ -163,7 +163,6 @@ WHOLE_BATCH = [
         "pair",
         "all pairs of the batch; margin loss 0.2 with a learnt boundary",
         trained_on(lambda setup, values: (losses.MarginLoss(0.2, values["beta"]), None)),
-        BOUNDARY,
     ),
     _whole("supcon", "supervised contrastive loss", losses.SupConLoss, temperature=TEMPERATURES),
     _whole(

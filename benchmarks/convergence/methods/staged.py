@@ -7,13 +7,13 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.convergence.methods.method import (
-    BOUNDARY,
     CONTRASTIVE_MARGINS,
     HINGE_MARGINS,
     Ask,
     Method,
     Miner,
     Setup,
+    Space,
     Trained,
     Values,
     trained_on,
@@ -112,8 +112,10 @@ def _in_look_alikes(
     return train
 
 
-LATE_MEMORY = {"memory": (2048, 8192), "warmup": (0.5, 0.2)}
-SHARES = {"share": (0.5, 0.25, 1.0)}
+LATE_MEMORY: Space = {"memory": (2048, 8192), "warmup": (0.5, 0.2)}
+SHARES: Space = {"share": (0.5, 0.25, 1.0)}
+# What tuning found for the rule alone: only what is around it is tried.
+BOUNDARY_AS_FOUND: Space = {"beta": (1.0,), "loss_lr": (1e-3,)}
 BY_MEANS = recipes.LookAlikes(every=1, warmup=2, k=16, images=16)
 BY_IMAGES = recipes.LookAlikes(every=1, warmup=2, k=16, images=8, by="closest")
 
@@ -160,16 +162,16 @@ STAGED = [
     Method(
         "batch-hard-memory",
         "recipe",
-        "batch-hard-soft, in the batch and, from late in the training, against past embeddings",
+        "batch-hard-soft, in the batch and, late in the training, against past embeddings",
         _with_memory(_batch_hard_soft),
         LATE_MEMORY,
     ),
     Method(
         "distance-weighted-margin-memory",
         "recipe",
-        "distance-weighted-margin, in the batch and, from late in the training, against past embeddings",
+        "distance-weighted-margin, in the batch and, late in the training, against past embeddings",
         _with_memory(_distance_weighted_margin),
-        LATE_MEMORY | BOUNDARY,
+        LATE_MEMORY | BOUNDARY_AS_FOUND,
     ),
     Method(
         "batch-hard-look-alikes",
@@ -181,22 +183,22 @@ STAGED = [
     Method(
         "distance-weighted-margin-look-alikes",
         "recipe",
-        "distance-weighted-margin where look-alikes, sought anew every epoch, meet in groups of four",
+        "distance-weighted-margin where look-alikes, sought every epoch, meet in groups of four",
         _in_look_alikes(_distance_weighted_margin, BY_MEANS),
-        SHARES | BOUNDARY,
+        SHARES | BOUNDARY_AS_FOUND,
     ),
     Method(
         "batch-hard-offline",
         "recipe",
-        "batch-hard-soft where owners of nearest impostors, mined every epoch, meet in fours",
+        "batch-hard-soft where owners of nearest impostors, mined by epoch, meet in fours",
         _in_look_alikes(_batch_hard_soft, BY_IMAGES),
         SHARES,
     ),
     Method(
         "distance-weighted-margin-offline",
         "recipe",
-        "distance-weighted-margin where owners of nearest impostors, mined every epoch, meet in fours",
+        "distance-weighted-margin where owners of nearest impostors, mined by epoch, meet in fours",
         _in_look_alikes(_distance_weighted_margin, BY_IMAGES),
-        SHARES | BOUNDARY,
+        SHARES | BOUNDARY_AS_FOUND,
     ),
 ]
