@@ -105,13 +105,13 @@ def identification(
     with Together(across_ranks) as together:
         ranks = checked_ranks(ranks, "ranks")
         false_alarms = checked_rates(false_alarms, "false_alarms")
+        enrolled = Rows(gallery, distance, name="gallery")
+        x = Rows(probes, distance, beside=enrolled, name="probes")
         if gallery is probes:
             raise ValueError(
                 "the gallery is the probes themselves, so that each would find itself: enrol other "
                 "pictures, or let retrieval search a set for its own"
             )
-        enrolled = Rows(gallery, distance, name="gallery")
-        x = Rows(probes, distance, beside=enrolled, name="probes")
         person, own = _people(gallery_labels, len(enrolled), probe_labels, len(x))
         mated = own >= 0
         if not mated.any():

@@ -118,11 +118,6 @@ def retrieval(
             raise ValueError("gallery_labels and gallery_ids need a gallery")
         if gallery is not None and gallery_labels is None and np.ndim(labels) != 2:
             raise ValueError("gallery needs gallery_labels (or a boolean match matrix as labels)")
-        if gallery is embeddings and ids is None and cameras is None:
-            raise ValueError(
-                "the gallery is the queries themselves, so that each would find itself: leave it "
-                "out, or say by ids and gallery_ids which sample is which"
-            )
         if cameras is not None or gallery_cameras is not None:
             if ids is not None or gallery_ids is not None:
                 raise ValueError("give either cameras or ids: an image is of one camera")
@@ -132,6 +127,11 @@ def retrieval(
         else:
             references = Rows(gallery, distance, name="gallery")
             queries = Rows(embeddings, distance, beside=references)
+            if gallery is embeddings and ids is None:
+                raise ValueError(
+                    "the gallery is the queries themselves, so that each would find itself: leave "
+                    "it out, or say by ids and gallery_ids which sample is which"
+                )
         matches = Matches.of(
             queries,
             labels,

@@ -183,7 +183,7 @@ def refused(rank: int, world: int) -> dict[str, str]:
         "bins": lambda odd: bins(*SET, bins=7 if odd else 8, across_ranks=True),
         "form": lambda odd: SHARED["listed" if odd else "verification"](*SET, across_ranks=True),
         "gallery": lambda odd: ev.retrieval(
-            x, labels[:, None] == labels, gallery=x if odd else None, across_ranks=True
+            x, labels[:, None] == labels, gallery=x[:] if odd else None, across_ranks=True
         ),
         "beyond": lambda odd: bins(*SET, upper=0.1 if odd else 4, across_ranks=True),
     }

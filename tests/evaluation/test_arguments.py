@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ ENTRIES: dict[str, Callable[..., Any]] = {
     "verification": lambda x, **more: ev.verification(x, Y, **{"folds": 2, "fars": (0.5,), **more}),
     "pairs": lambda x, **more: ev.verification(x, **PAIRS, **{"folds": 2, "fars": (0.5,), **more}),
     "retrieval": lambda x, **more: ev.retrieval(x, Y, **more),
-    "identification": lambda x, **more: ev.identification(x, Y, x, Y, **more),
+    "identification": lambda x, **more: ev.identification(x, Y, copy(x), Y, **more),
     "class_distances": lambda x, **more: ev.class_distances(x, Y, **more),
     "dbscan": lambda x, **more: ev.clustering(x, Y, **{"threshold": 0.5, **more}),
     "kmeans": lambda x, **more: ev.clustering(x, Y, method="kmeans", **more),

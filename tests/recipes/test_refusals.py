@@ -255,7 +255,7 @@ def exploding(images: Tensor, generator: torch.Generator) -> Tensor:
             TypeError,
             ".labels or .targets, and .* got Unlabelled",
         ),
-        ({"data": FewLabels()}, ValueError, "40 items of the data came with 3 labels"),
+        ({"data": FewLabels()}, ValueError, "has 40 items, but its .labels are 3"),
         ({"validation": Unlabelled()}, TypeError, "data must have .labels .*, got Unlabelled"),
         ({"sampler": Forgetful()}, TypeError, "Forgetful has no state_dict, so a training with"),
         ({"sampler": PKSampler}, TypeError, r"sampler must .*class PKSampler: give PKSampler\(…\)"),

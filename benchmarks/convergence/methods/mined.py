@@ -163,6 +163,7 @@ WHOLE_BATCH = [
         "pair",
         "all pairs of the batch; margin loss 0.2 with a learnt boundary",
         trained_on(lambda setup, values: (losses.MarginLoss(0.2, values["beta"]), None)),
+        BOUNDARY,
     ),
     _whole("supcon", "supervised contrastive loss", losses.SupConLoss, temperature=TEMPERATURES),
     _whole(

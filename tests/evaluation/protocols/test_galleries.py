@@ -41,8 +41,8 @@ def test_two_galleries_are_searched_alone_and_averaged() -> None:
 
 def test_what_does_not_fit_is_said() -> None:
     x = np.eye(3)
-    one: Any = identification(x, [1, 2, 3], x, [1, 2, 3], ranks=(1,))
-    other: Any = identification(x, [1, 2, 3], x, [1, 2, 3], ranks=(1, 2))
+    one: Any = identification(x, [1, 2, 3], x[:], [1, 2, 3], ranks=(1,))
+    other: Any = identification(x, [1, 2, 3], x[:], [1, 2, 3], ranks=(1, 2))
     with pytest.raises(ValueError, match="one or more, got none"):
         mean_identification([])
     with pytest.raises(ValueError, match=r"same ranks and false-alarm rates, got \[1\]"):
