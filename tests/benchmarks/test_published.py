@@ -18,7 +18,7 @@ from benchmarks.sweep import ends, markdown
 from metricface.data.sets.han import INSTALL
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
-MOST_BYTES, MOST_FILES = 6_000_000, 60
+MOST_BYTES, MOST_FILES = 7_000_000, 60
 """docs/results.md states these."""
 RUNS = ("glyphs", "glyphs-1024", "han", "orl")
 SWEEPS = ("batch", "dim", "identities")
