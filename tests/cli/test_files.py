@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import torch
 
 from metricface.cli import main
 from metricface.evaluation import retrieval
+from tests.cli.asked import scored
 
 LABELS = np.arange(48) // 4
 X = np.random.default_rng(0).normal(size=(48, 5)).astype("f4") + LABELS[:, None] % 5
@@ -24,12 +24,6 @@ NAMES = [f"p{label:02d}/{i}.jpg" for i, label in enumerate(LABELS)]
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def scored(*arguments: str) -> dict[str, Any]:
-    assert main(["evaluate", *arguments, "--out", "r.json"]) == 0
-    report: dict[str, Any] = json.loads(Path("r.json").read_text())
-    return report
 
 
 def told(command: list[str], capsys: pytest.CaptureFixture[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 
 from metricface.cli import main
 from metricface.evaluation import retrieval
+from tests.cli.asked import refused, scored
 
 LABELS = np.arange(48) // 4
 X = np.random.default_rng(0).normal(size=(12, 5))[LABELS].astype("f4")
@@ -25,21 +25,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     np.savez("x.npz", embeddings=X, names=NAMES)
     return tmp_path
-
-
-def scored(*arguments: str) -> dict[str, Any]:
-    assert main(["evaluate", *arguments, "--out", "r.json"]) == 0
-    report: dict[str, Any] = json.loads(Path("r.json").read_text())
-    return report
-
-
-def refused(capsys: pytest.CaptureFixture[str], *command: str) -> str:
-    """The one sentence of a command that fails."""
-    capsys.readouterr()
-    assert main([*command]) == 1
-    out, err = capsys.readouterr()
-    assert (out, err.count("\n")) == ("", 1)
-    return err
 
 
 def test_labels_in_another_order_are_joined_by_name() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from metricface.cli import main
+from tests.cli.asked import refused, scored
 
 LABELS = np.arange(48) // 4
 X = np.random.default_rng(0).normal(size=(12, 5))[LABELS]
@@ -24,21 +23,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     TABLE.to_csv("good.csv", index=False)
     return tmp_path
-
-
-def scored(*arguments: str) -> dict[str, Any]:
-    assert main(["evaluate", *arguments, "--out", "r.json"]) == 0
-    report: dict[str, Any] = json.loads(Path("r.json").read_text())
-    return report
-
-
-def refused(capsys: pytest.CaptureFixture[str], *command: str) -> str:
-    """The one sentence of a command that fails."""
-    capsys.readouterr()
-    assert main([*command]) == 1
-    out, err = capsys.readouterr()
-    assert (out, err.count("\n")) == ("", 1)
-    return err
 
 
 def _changed(file: str, change: Any) -> None:
