@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +39,7 @@ class LookAlikes:
         index: how they are sought: ``"exact"``, ``"ivf"`` or ``"hnsw"``.
 
     Raises:
-        ValueError: a number out of its range.
+        ValueError: a number out of its range, another ``by`` or ``index``.
         TypeError: a number that is not whole.
 
     Example:
@@ -58,10 +59,14 @@ class LookAlikes:
     images: int | None = None
 
     def __post_init__(self) -> None:
-        """Counts must be counts."""
+        """Counts must be counts, and ways to seek known: the search itself comes late."""
         for name, least in (("every", 1), ("warmup", 0), ("k", 1)):
             as_count(name, getattr(self, name), least)
         as_count_or_none("images", self.images)
+        for name, kind in (("by", By), ("index", Index)):
+            if (value := getattr(self, name)) not in get_args(kind):
+                known = ", ".join(map(repr, get_args(kind)))
+                raise ValueError(f"{name} must be one of {known}, got {value!r}")
 
     def due(self, epoch: int) -> bool:
         """Whether look-alikes are sought before this epoch."""

@@ -149,3 +149,12 @@ def test_counts_must_be_counts(name: str) -> None:
         LookAlikes(**{name: 0})  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="warmup must be at least 0, got -1"):
         LookAlikes(warmup=-1)
+
+
+@pytest.mark.parametrize(
+    ("name", "known"), [("by", "'mean', 'sample', 'closest'"), ("index", "'exact', 'ivf', 'hnsw'")]
+)
+def test_an_unknown_way_to_seek_is_said_before_the_training(name: str, known: str) -> None:
+    """The search itself comes after the warm-up, hundreds of steps later."""
+    with pytest.raises(ValueError, match=f"{name} must be one of {known}, got 'nearest'"):
+        LookAlikes(**{name: "nearest"})  # type: ignore[arg-type]
