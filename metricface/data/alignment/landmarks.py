@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-_COLUMNS = tuple(f"{axis}{number}" for number in range(1, 6) for axis in "xy")
+POINTS = tuple(f"{axis}{number}" for number in range(1, 6) for axis in "xy")
+"""Columns of tables, x1 to y5."""
 _PATHS = ("photograph", "path", "file", "name")
 
 ANY_NAME = "surrogateescape"
@@ -50,12 +51,12 @@ def read_landmarks(file: str | os.PathLike[str]) -> dict[str, npt.NDArray[np.flo
         header = [name.strip() for name in reader.fieldnames or ()]
         reader.fieldnames = header
         column = next((name for name in _PATHS if name in header), None)
-        absent = [name for name in _COLUMNS if name not in header]
+        absent = [name for name in POINTS if name not in header]
         if column is None or absent:
             lacks = "a column path" if column is None else f"the columns {', '.join(absent)}"
             raise ValueError(f"{file} lacks {lacks}; it has {', '.join(header) or 'no header'}")
         for row in reader:
-            path, written = row[column], [row[name] for name in _COLUMNS]
+            path, written = row[column], [row[name] for name in POINTS]
             if not any(written):
                 continue
             try:
