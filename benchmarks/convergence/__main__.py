@@ -63,7 +63,8 @@ what comes out, in --out:
 then:  python -m benchmarks.report DIR   makes a page with tables and pictures of it
 
 Seconds are processor seconds of training on a CPU, so other programs do not count, and seconds of
-the clock on CUDA; evaluation is not counted. Methods and seeds may be added to a finished folder.
+the clock on CUDA; evaluation is not counted. Methods and seeds may be added to a finished folder,
+and seeds to some of the methods: two are compared in the seeds that both have.
 
 examples:
   python -m benchmarks.convergence --seeds 3 --out runs/glyphs

@@ -61,7 +61,7 @@ def run_grid(
     folds = make_folds(load(settings.data, broken=settings.broken), settings)
     folder = RunFolder(out)
     with folder.alone():
-        folder.claim(settings, methods, chosen=chosen, goal=goal, command=command)
+        folder.claim(settings, methods, chosen=chosen, seeds=seeds, goal=goal, command=command)
         for number, fold in enumerate(folds):
             run_baselines(fold, settings, folder, number)
         todo = [

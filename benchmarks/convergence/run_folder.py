@@ -100,6 +100,7 @@ class RunFolder:
         methods: Sequence[Method],
         *,
         chosen: Chosen,
+        seeds: Sequence[int],
         goal: tuple[str, float],
         command: str,
     ) -> None:
@@ -109,6 +110,7 @@ class RunFolder:
             settings: of all cells.
             methods: that will run.
             chosen: the values of each method's parameters, by its name and fold.
+            seeds: that these methods get, beside those they have had.
             goal: the metric of the run and its target.
             command: as it was typed.
 
@@ -127,6 +129,7 @@ class RunFolder:
                 }
                 for method in methods
             },
+            "seeds": {method.name: list(seeds) for method in methods},
             "machine": machine(),
             "commands": [command],
         }
@@ -145,6 +148,10 @@ class RunFolder:
                     "Give the old settings or another --out."
                 )
             content["methods"] = known | content["methods"]
+            given = old.get("seeds", {})
+            content["seeds"] = given | {
+                name: sorted({*now, *given.get(name, ())}) for name, now in content["seeds"].items()
+            }
             content["commands"] = [*dict.fromkeys([*old["commands"], command])]
         for folder in (self.cells, self.checkpoints):
             folder.mkdir(parents=True, exist_ok=True)
@@ -177,6 +184,9 @@ class RunFolder:
                 raise ValueError(f"{file} does not say {', '.join(sorted(lacks))} of {name}")
         if not all(isinstance(method["chosen"], list) for method in content["methods"].values()):
             raise ValueError(f"{file} chose once for all folds: not a run of this version")
+        seeds = content.get("seeds", {})  # of older folders every method has the same
+        if not isinstance(seeds, dict) or not all(isinstance(n, list) for n in seeds.values()):
+            raise ValueError(f"{file}: seeds must be those of each method, got {seeds!r}")
         return content
 
     def finished(self, cell: Cell) -> bool:

@@ -66,7 +66,7 @@ def tune(
     named = [replace(trial.method, name=trial.cell.method) for trial in trials]
     values = {trial.cell.method: [dict(trial.values)] * len(folds) for trial in trials}
     with folder.alone():
-        folder.claim(settings, named, chosen=values, goal=goal, command=command)
+        folder.claim(settings, named, chosen=values, seeds=[0], goal=goal, command=command)
         todo = [trial for trial in trials if not folder.finished(trial.cell)]
         run_cells(todo, folds, settings, folder, jobs=jobs, description=f"{settings.data}: tuning")
         table = _table(folder, trials, goal[0])

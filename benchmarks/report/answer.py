@@ -33,10 +33,14 @@ def ranking(run: Run, summary: pd.DataFrame) -> pd.DataFrame:
 def paired_gap(run: Run, method: str, other: str) -> Gap:
     """By how much a method ends above another, repeat by repeat; both are complete.
 
-    Both met the same seeds, folds, batches and initial weights, so the difference within each
-    repeat is free of what these do to both alike.
+    Of the seeds that both have: there they met the same folds, batches and initial weights, so
+    the difference within each repeat is free of what these do to both alike.
     """
-    curves = repeats(run.trained[run.trained["method"].isin([method, other])])
+    rows = run.trained[run.trained["method"].isin([method, other])]
+    both = set(run.seeds_of[method]) & set(run.seeds_of[other])
+    if not both:
+        return Gap(math.nan, math.nan)
+    curves = repeats(rows[rows["seed"].isin(both)])
     last = curves[curves["step"] == curves.groupby("method")["step"].transform("max")]
     ends = last.pivot(index="seed", columns="method", values=run.headline)
     differences = (ends[method] - ends[other]).to_numpy(dtype=float)

@@ -49,6 +49,7 @@ def contents(run: Run) -> dict[str, Any]:
     return {
         "run": run,
         "metric": metric(run.headline),
+        "seeds": _seeds(run),
         "answer": " ".join(answer(run, summary)),
         "first_to_target": first_to_target(run, summary),
         "against_peers": against_peers(run, summary),
@@ -65,6 +66,11 @@ def contents(run: Run) -> dict[str, Any]:
         "machine": plain_table(("Part", "Value"), run.written.get("machine", {}).items()),
         "reproduce": _reproduce(run, summary),
     }
+
+
+def _seeds(run: Run) -> str:
+    counts = sorted({len(seeds) for seeds in run.seeds_of.values()})
+    return f"{' or '.join(map(str, counts))} seed{'' if counts == [1] else 's'}"
 
 
 def _pairs(run: Run, summary: pd.DataFrame) -> tuple[list[Pairs], str]:

@@ -23,7 +23,9 @@ class Run:
         results: a row per evaluation of every finished cell, their seconds at one pace.
         trained: the same without the raw pixels.
         tuning: a row per setting tried and fold, or nothing if none was saved.
-        cells, expected, missing: the finished, every method with every seed and fold, the others.
+        seeds_of: those each method was given.
+        cells, expected, missing: the finished, every method with its seeds and every fold, the
+            others.
         complete: methods none of whose cells is missing: only they are compared fairly.
 
     Raises:
@@ -50,10 +52,12 @@ class Run:
         self.results = at_one_pace(pd.concat(rows, ignore_index=True))
         self.trained = self.results[self.results["method"] != RAW_PIXELS]
         self.seeds = sorted(set(self.trained["seed"]))
+        given = written.get("seeds", {})
+        self.seeds_of = {name: given.get(name, self.seeds) for name in self.methods}
         self.expected = [
             Cell(name, seed, fold)
-            for name in self.methods
-            for seed in self.seeds
+            for name, seeds in self.seeds_of.items()
+            for seed in seeds
             for fold in range(self.folds)
         ]
         self.missing = [cell for cell in self.expected if cell not in files]

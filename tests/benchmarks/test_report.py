@@ -468,6 +468,47 @@ def test_a_half_run_grid_names_its_gaps_and_keeps_them_out_of_the_answer(tmp_pat
     assert not any(cell.best for cell in table.rows[0])
 
 
+def give_seeds(path: Path, **seeds: list[int]) -> None:
+    """What a run folder writes down of the seeds its methods got."""
+    file = path / "settings.json"
+    written = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps(written | {"seeds": seeds}), encoding="utf-8")
+
+
+def test_methods_of_fewer_seeds_are_compared_in_those_that_both_have(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "run", {"semi-hard": (0.80, 0.84, 0.82), "random": (0.66, 0.60)})
+    assert Run(path).complete == ["semi-hard"]
+    give_seeds(path, **{"semi-hard": [0, 1, 2], "random": [0, 1]})
+    run = Run(path)
+    assert run.complete == ["semi-hard", "random"]
+    gap = paired_gap(run, "semi-hard", "random")
+    assert gap.mean == pytest.approx((0.14 + 0.24) / 2)
+    assert gap.half == pytest.approx(12.706204736432095 * 0.05)
+    said = texts(path, "answer")
+    assert "2 or 3 seeds" in said[0]
+    assert not any("Not finished" in text for text in said)
+    assert "mean of 2 seeds or 3 seeds" in summary_table(run, summary_of(run)).caption
+    give_seeds(path, **{"semi-hard": [0, 1, 2], "random": [0, 1, 3]})
+    assert [cell.name for cell in Run(path).missing] == ["random.seed3.fold0"]
+
+
+def test_a_method_of_one_seed_is_paired_fold_by_fold_with_that_seed_alone(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "run", {"semi-hard": (0.80, 0.90), "random": (0.60,)})
+    for name, ends in {"semi-hard": (0.90, 0.10), "random": (0.50,)}.items():
+        for seed, end in enumerate(ends):
+            row = ROW | {"step": 20, "recall_at_1": end}
+            write_cell(path / "cells", Cell(name, seed, 1), [row])
+    file = path / "settings.json"
+    written = json.loads(file.read_text(encoding="utf-8"))
+    written["settings"]["folds"] = 2
+    file.write_text(json.dumps(written), encoding="utf-8")
+    give_seeds(path, **{"semi-hard": [0, 1], "random": [0]})
+    gap = paired_gap(Run(path), "semi-hard", "random")
+    assert gap.mean == pytest.approx((0.20 + 0.40) / 2)
+    give_seeds(path, **{"semi-hard": [1], "random": [0]})
+    assert math.isnan(paired_gap(Run(path), "semi-hard", "random").mean)
+
+
 def test_a_run_with_only_the_baseline_has_no_answer(tmp_path: Path) -> None:
     path = write_run(tmp_path / "run", {"random": (0.6,)})
     (path / "cells" / "random.seed0.fold0.csv").unlink()

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,10 +29,16 @@ GOAL = ("recall_at_1", 0.8)
 
 
 def claim(
-    path: Path, settings: Settings, methods: list[Method], **values: dict[str, float]
+    path: Path,
+    settings: Settings,
+    methods: list[Method],
+    seeds: Sequence[int] = (0,),
+    **values: dict[str, float],
 ) -> None:
     chosen = {method.name: [values.get(method.name, method.default)] for method in methods}
-    RunFolder(path).claim(settings, methods, chosen=chosen, goal=GOAL, command="as typed")
+    RunFolder(path).claim(
+        settings, methods, chosen=chosen, seeds=seeds, goal=GOAL, command="as typed"
+    )
 
 
 @pytest.fixture
@@ -84,6 +91,17 @@ def test_a_method_that_changed_its_rule_is_refused(settings: Settings, tmp_path:
         claim(tmp_path, settings, [replace(METHODS["random"], rule="another rule")])
 
 
+def test_a_folder_knows_the_seeds_that_each_method_was_given(
+    settings: Settings, tmp_path: Path
+) -> None:
+    claim(tmp_path, settings, choose(["random", "semi-hard"]), range(2))
+    claim(tmp_path, settings, [METHODS["semi-hard"]], [4])
+    claim(tmp_path, settings, [METHODS["random"]], range(1))
+    written = RunFolder(tmp_path).written()
+    assert written is not None
+    assert written["seeds"] == {"random": [0, 1], "semi-hard": [0, 1, 4]}
+
+
 def test_a_folder_of_another_form_is_refused(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "settings.json").write_text(json.dumps({"settings": {}, "methods": {}}))
     with pytest.raises(ValueError, match="lacks commands, headline, target"):
@@ -99,6 +117,10 @@ def test_a_folder_of_another_form_is_refused(settings: Settings, tmp_path: Path)
     (tmp_path / "settings.json").write_text(json.dumps(written))
     with pytest.raises(ValueError, match="chose once for all folds: not a run of this version"):
         claim(tmp_path, settings, [METHODS["random"]])
+    written["methods"]["random"]["chosen"] = [{"lr": 0.1}]
+    (tmp_path / "settings.json").write_text(json.dumps(written | {"seeds": 3}))
+    with pytest.raises(ValueError, match="seeds must be those of each method, got 3"):
+        RunFolder(tmp_path).written()
 
 
 def test_a_run_leaves_its_files_and_never_repeats_a_finished_cell(
