@@ -12,7 +12,7 @@ from torch import Tensor
 from metricface.distances.product import may_tie, squared_distances, without_rounding
 from metricface.distances.unit_rows import unit_rows
 from metricface.embeddings import check_embeddings, working_dtype
-from metricface.torch_func import differentiated_once, transformed
+from metricface.torch_func import applied, differentiated_once, transformed
 
 
 class _SquaredBetween(torch.autograd.Function):
@@ -233,12 +233,15 @@ def centre(rows: Tensor) -> Tensor:
         (tensor([103.]), tensor([0.]))
     """
     known = rows.detach()
-    mean, square = known.mean(0), (known * known).sum(1)
+    mean = known.mean(0)
+    far = (mean * mean).sum() * (2 * len(known)) > torch.linalg.vector_norm(known).square()
+    if known.device.type == "cpu" and not torch.compiler.is_compiling() and not far:
+        return torch.zeros_like(mean)  # an accelerator would have to be waited for
     # Sums of products, and no matrix product, which autocast would take in half precision.
     # An index of one number would be looked at by the host, one of a vector is not.
-    place = torch.argmin(square - 2 * (known * mean).sum(1), 0, keepdim=True)
+    place = torch.argmin((known * known).sum(1) - 2 * (known * mean).sum(1), 0, keepdim=True)
     nearest = known.index_select(0, place).squeeze(0)
-    return torch.where((mean * mean).sum() > square.mean() / 2, nearest, 0.0)
+    return torch.where(far, nearest, 0.0)
 
 
 @dataclass(frozen=True)
@@ -278,7 +281,7 @@ class Euclidean(Distance):
 
     def from_squared(self, squared: Tensor) -> Tensor:
         """The root, with gradient 0 where the distance is 0."""
-        root: Tensor = _Root.apply(squared)  # type: ignore[no-untyped-call]
+        root: Tensor = applied(_Root, squared)
         return root
 
 

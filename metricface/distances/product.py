@@ -18,6 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from metricface.torch_func import applied
+
 _MANTISSA = 53  # bits of a float64, in which exact products are summed
 _LEAST = 1e-150  # a largest entry that is smaller counts as this one
 _PREFIX = 16  # columns that are compared before all are
@@ -43,7 +45,7 @@ def squared_distances(query: Tensor, reference: Tensor) -> Tensor:
     with torch.autocast(query.device.type, enabled=False):
         if query.ndim == 3:
             return _exact_distances(query, reference)
-        squared: Tensor = _Squared.apply(query, reference)  # type: ignore[no-untyped-call]
+        squared: Tensor = applied(_Squared, query, reference)
         return squared
 
 
@@ -55,9 +57,9 @@ class _Squared(torch.autograd.Function):
 
     @staticmethod
     def forward(query: Tensor, reference: Tensor) -> Tensor:
-        reference_norm = (reference * reference).sum(1)
-        product = torch.addmm(reference_norm, query, reference.T, alpha=-2)
-        return product.add_((query * query).sum(1, keepdim=True)).clamp_min_(0)
+        # Norms first: a norm added to the product would be one more pass over what is B×R.
+        norms = (query * query).sum(1, keepdim=True) + (reference * reference).sum(1)
+        return norms.addmm_(query, reference.T, alpha=-2).clamp_min_(0)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:

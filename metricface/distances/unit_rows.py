@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from metricface.torch_func import differentiated_once
+from metricface.torch_func import applied, differentiated_once
 
 #: A row shorter than this still becomes a unit row, but the gradient, which grows as one over the
 #: length, does not grow any more.
@@ -62,7 +62,7 @@ def unit_rows(x: Tensor) -> Tensor:
                 [0.6000, 0.8000],
                 [0.0000, 0.0000]])
     """
-    rows: Tensor = _UnitRows.apply(x)[0]  # type: ignore[no-untyped-call]
+    rows: Tensor = applied(_UnitRows, x)[0]
     return rows
 
 
