@@ -48,7 +48,9 @@ def all_pairs(data: Data) -> Verification:
 def listed_pairs(data: Data) -> Verification:
     """Random pairs, of which every second is two neighbours in the order of the labels."""
     generator = torch.Generator().manual_seed(0)
-    pairs = torch.randint(len(data.x), (LISTED, 2), generator=generator)
+    first = torch.randint(len(data.x), (LISTED,), generator=generator)
+    ahead = torch.randint(1, len(data.x), (LISTED,), generator=generator)
+    pairs = torch.stack([first, (first + ahead) % len(data.x)], dim=1)
     order = data.labels.argsort().cpu()
     place = torch.randint(len(data.x) - 1, (LISTED // 2,), generator=generator)
     pairs[::2] = torch.stack([order[place], order[place + 1]], dim=1)

@@ -37,14 +37,14 @@ def counted_pairs(
         together: the ranks that share the pairs among them.
 
     Raises:
-        ValueError: shapes or counts that do not fit.
+        ValueError: shapes or counts that do not fit, a row paired with itself.
         TypeError: pairs that are not integers, same that is not boolean.
 
     Example:
         >>> from metricface.distances import SquaredEuclidean
         >>> from metricface.distributed.together import ALONE
         >>> x = Rows(torch.eye(3), SquaredEuclidean())
-        >>> points, _ = counted_pairs(x, [(0, 0), (0, 2)], [True, False], 1, ALONE)
+        >>> points, _ = counted_pairs(x, [(0, 1), (0, 2)], [True, False], 1, ALONE)
         >>> points.genuine_total, points.impostor_total
         (array([1]), array([1]))
     """
@@ -68,6 +68,13 @@ def counted_pairs(
         bad = int(((index < 0) | (index >= len(x))).any(dim=1).int().argmax())
         raise ValueError(
             f"pair {bad} is {tuple(index[bad].tolist())} but there are {len(x)} embeddings"
+        )
+    itself = index[:, 0] == index[:, 1]
+    if itself.any():
+        bad = int(itself.int().argmax())
+        raise ValueError(
+            f"pair {bad} is row {int(index[bad, 0])} and itself, at distance 0 whatever the "
+            f"embeddings ({int(itself.sum())} of {len(index)} pairs are such): leave them out"
         )
     together.agree({**x.facts(), "pairs": index, "same": genuine})
     squared = _squared_of(x, index[together.stretch(len(index))])

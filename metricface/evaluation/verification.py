@@ -125,8 +125,8 @@ def verification(
 
     Raises:
         ValueError: neither or both forms, shapes, counts or ranges that do not fit, NaN
-            embeddings, no genuine or no impostor pair, a fold without one of the two. Across
-            ranks whatever is wrong on one of them, on all.
+            embeddings, a row paired with itself, no genuine or no impostor pair, a fold
+            without one of the two. Across ranks whatever is wrong on one of them, on all.
         TypeError: embeddings that are not floating, pairs that are not integers, same that is
             not boolean, folds, seed or FARs that are no numbers.
 

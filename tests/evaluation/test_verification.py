@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from hypothesis import assume, given, settings
@@ -20,6 +22,12 @@ from tests.evaluation.samples import EXACT, LabelledSet, labelled_sets
 from tests.oracles import evaluation as oracle
 
 FARS = (0.07, 0.1, 0.29, 0.5, 1.0)
+
+
+def at(distances: Sequence[float]) -> tuple[npt.NDArray[np.floating[Any]], list[tuple[int, int]]]:
+    """Embeddings and pairs of them, the t-th of which has the t-th squared distance."""
+    x = np.sqrt([0.0, *distances])[:, None]
+    return x, [(0, 1 + t) for t in range(len(distances))]
 
 
 @st.composite
@@ -39,8 +47,7 @@ def listed_pairs(draw: st.DrawFn) -> tuple[list[int], list[bool], int]:
 @given(listed_pairs())
 def test_listed_pairs_follow_the_lfw_protocol(case: tuple[list[int], list[bool], int]) -> None:
     distances, same, folds = case
-    x = np.sqrt(np.arange(7.0))[:, None]  # squared distance of row 0 to row d is d
-    pairs = [(0, d) for d in distances]
+    x, pairs = at(distances)
     exact = [float(np.sqrt(d) ** 2) for d in distances]
     found = verification(x, pairs=pairs, same=same, folds=folds, fars=(1.0,), distance=EXACT)
     parts = [part.tolist() for part in np.array_split(np.arange(len(same)), folds)]
@@ -101,8 +108,7 @@ def test_roc_lies_on_scikit_learns() -> None:
 
 def test_lines_of_the_roc_cross_at_the_equal_error_rate() -> None:
     # Genuine 0, 2, 4 and impostors 1, 3, 5 alternate: both errors are 1/3 from 2 on.
-    x = np.sqrt(np.arange(6.0))[:, None]
-    pairs, same = [(0, d) for d in range(6)], [True, False] * 3
+    (x, pairs), same = at(range(6)), [True, False] * 3
     found = verification(x, pairs=pairs, same=same, folds=3, fars=(0.34,), distance=EXACT)
     assert found.eer == pytest.approx(1 / 3)
     assert found.tar == {0.34: 2 / 3}
@@ -192,6 +198,7 @@ SAME = [True, False, True, False]
         ({"pairs": [0, 1], "same": SAME}, ValueError, r"shape \[T, 2\], got \(2,\)"),
         ({"pairs": [(0, 1), (0, 4)], "same": [True, False]}, ValueError, r"pair 1 is \(0, 4\)"),
         ({"pairs": [(0, 1), (-1, 2)], "same": [True, False]}, ValueError, r"pair 1 is \(-1, 2\)"),
+        ({"pairs": [(0, 1), (2, 2)], "same": [True] * 2}, ValueError, "pair 1 is row 2 and itself"),
         ({"pairs": PAIRS, "same": sorted(SAME), "folds": 2}, ValueError, "fold 0 of 2 holds no ge"),
         ({"labels": [0, 0, 1, 2], "folds": 3}, ValueError, r"holds no genuine pair \(1 in all\)"),
         ({"labels": [0, 0, 1]}, ValueError, "4 embeddings came with 3 labels"),
@@ -210,8 +217,7 @@ def test_val_takes_its_threshold_from_the_other_folds(
     case: tuple[list[int], list[bool], int], far: float
 ) -> None:
     distances, same, folds = case
-    x = np.sqrt(np.arange(7.0))[:, None]
-    pairs = [(0, d) for d in distances]
+    x, pairs = at(distances)
     parts = [part.tolist() for part in np.array_split(np.arange(len(same)), folds)]
     fewest = min(sum(not same[i] for i in range(len(same)) if i not in part) for part in parts)
     assume(far * fewest >= 1)
@@ -253,15 +259,15 @@ def test_val_of_a_labelled_set_is_that_of_its_impostors_listed(
 
 def test_no_genuine_pair_of_a_fold_moves_the_threshold_it_is_judged_at() -> None:
     """Impostors 1 … 10 in either fold; the genuine pairs are nearer, but one of the first fold."""
-    x = np.sqrt(np.arange(0, 12.0, 0.25))[:, None]
 
     def far(moved: float) -> float:
         folds = [[(0, True), (moved, True)], [(0, True), (0.25, True)]]
-        pairs, same = [], []
+        distances, same = [], []
         for fold, offset in zip(folds, (0.0, 0.5), strict=True):
             listed = [*fold, *((n + offset, False) for n in range(1, 11))]
-            pairs += [(0, round(4 * d)) for d, _ in listed]
+            distances += [d for d, _ in listed]
             same += [true for _, true in listed]
+        x, pairs = at(distances)
         found = verification(x, pairs=pairs, same=same, folds=2, fars=(0.1,), distance=EXACT)
         return found.val[0.1].far
 
@@ -284,8 +290,7 @@ def test_a_far_allows_as_many_impostors_as_a_reader_counts(
     if not 0 < total <= 10_000:
         return
     # As many impostors on either fold, each with a genuine pair at its distance.
-    x = np.sqrt(np.arange(float(total)))[:, None]
-    pairs = [(0, d) for d in range(total)] * 4
+    x, pairs = at([*range(total)] * 4)
     same = ([True] * total + [False] * total) * 2
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -183,7 +183,7 @@ def test_weights_that_are_none_are_said(weights: Any, error: type[Exception], me
 def test_a_list_without_folds_has_tar_at_tiny_far_with_ties() -> None:
     generator = np.random.default_rng(2)
     x = np.sqrt(np.arange(50.0))[:, None]  # squared distance of row 0 to row d is d
-    near, far_off = generator.binomial(49, 0.3, 60), generator.binomial(49, 0.5, 3_000)
+    near, far_off = 1 + generator.binomial(48, 0.3, 60), 1 + generator.binomial(48, 0.5, 3_000)
     pairs = [(0, int(d)) for d in [*near, *far_off]]
     same = [True] * len(near) + [False] * len(far_off)  # genuine pairs first: folds would be empty
     exact = [float(np.sqrt(d) ** 2) for _, d in pairs]
@@ -205,7 +205,8 @@ def test_a_list_without_folds_has_tar_at_tiny_far_with_ties() -> None:
 @pytest.mark.parametrize("kept", [0, 1 << 20])
 def test_pairs_are_met_some_at_a_time(kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
     generator = np.random.default_rng(4)
-    x, pairs = generator.normal(size=(20, 3)), generator.integers(0, 20, (500, 2))
+    x, first = generator.normal(size=(20, 3)), generator.integers(0, 20, 500)
+    pairs = np.stack([first, (first + generator.integers(1, 20, 500)) % 20], axis=1)
     same = generator.random(500) < 0.3
     expected = verification(x, pairs=pairs, same=same, fars=(0.1, 0.01))
     for name, value in (("_AT_ONCE", 10), ("_COUNTED", 7), ("_KEPT", kept)):
@@ -215,7 +216,7 @@ def test_pairs_are_met_some_at_a_time(kept: int, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("dtype", ["uint8", "int32", "uint64"])
 def test_rows_may_be_integers_of_any_width(dtype: str) -> None:
-    x, pairs = np.eye(6), np.array([(0, 0), (0, 1), (2, 2), (4, 5)])
+    x, pairs = np.eye(6), np.array([(0, 3), (0, 1), (2, 3), (4, 5)])
     same = [True, False] * 2
     found = verification(x, pairs=pairs.astype(dtype), same=same, folds=2, fars=(1.0,))
     assert found == verification(x, pairs=pairs, same=same, folds=2, fars=(1.0,))
