@@ -130,7 +130,7 @@ class RunFolder:
                 for method in methods
             },
             "seeds": {method.name: list(seeds) for method in methods},
-            "machine": machine(),
+            "machines": [machine()],
             "commands": [command],
         }
         old = self.written()
@@ -152,6 +152,8 @@ class RunFolder:
             content["seeds"] = given | {
                 name: sorted({*now, *given.get(name, ())}) for name, now in content["seeds"].items()
             }
+            met = old.get("machines", [])
+            content["machines"] = met + [now for now in content["machines"] if now not in met]
             content["commands"] = [*dict.fromkeys([*old["commands"], command])]
         for folder in (self.cells, self.checkpoints):
             folder.mkdir(parents=True, exist_ok=True)

@@ -24,6 +24,7 @@ from benchmarks.report.figures import Pairs, Panel, Panels, inline_svg
 from benchmarks.report.labels import metric
 from benchmarks.report.run import Run
 from benchmarks.report.tables import (
+    Table,
     choices,
     plain_table,
     summary_table,
@@ -63,7 +64,7 @@ def contents(run: Run) -> dict[str, Any]:
         "tuning": () if run.tuning is None else tuning_tables(run, tried_settings(run, run.tuning)),
         "methods": plain_table(("Method", "Family", "Rule", "Chosen parameters"), rules),
         "settings": plain_table(("Shared setting", "Value"), run.settings.items()),
-        "machine": plain_table(("Part", "Value"), run.written.get("machine", {}).items()),
+        "machines": _machines(run),
         "reproduce": _reproduce(run, summary),
     }
 
@@ -71,6 +72,13 @@ def contents(run: Run) -> dict[str, Any]:
 def _seeds(run: Run) -> str:
     counts = sorted({len(seeds) for seeds in run.seeds_of.values()})
     return f"{' or '.join(map(str, counts))} seed{'' if counts == [1] else 's'}"
+
+
+def _machines(run: Run) -> Table:
+    machines = run.written.get("machines", [])
+    parts = list(dict.fromkeys(part for machine in machines for part in machine))
+    rows = [[machine.get(part, "") for part in parts] for machine in machines]
+    return plain_table([part.capitalize() for part in parts], rows)
 
 
 def _pairs(run: Run, summary: pd.DataFrame) -> tuple[list[Pairs], str]:

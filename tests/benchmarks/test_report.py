@@ -52,7 +52,7 @@ SECTIONS = (
     "pairs",
     "tuning",
     "settings",
-    "machine",
+    "machines",
     "reproduce",
     "notes",
 )
@@ -75,7 +75,8 @@ def write_run(
         for name in ends
     }
     written = {"settings": settings, "headline": "recall_at_1", "target": target}
-    about = {"methods": methods, "machine": {"python": "3.11"}, "commands": ["python -m made <up>"]}
+    machines = [{"python": "3.11"}, {"python": "3.12"}]
+    about = {"methods": methods, "machines": machines, "commands": ["python -m made <up>"]}
     (path / "settings.json").write_text(json.dumps(written | about), encoding="utf-8")
     for place, (name, finals) in enumerate(ends.items()):
         cost = (seconds or {}).get(name, 10.0 + place)
@@ -246,6 +247,12 @@ def test_the_page_nests_and_has_every_section_once(page: str) -> None:
     targets = {link[1:] for link in parsed.values("href") if link.startswith("#")}
     assert targets <= set(ids)
     assert set(SECTIONS) <= targets
+
+
+def test_every_machine_of_a_run_is_named(tmp_path: Path) -> None:
+    (table,) = texts(write_run(tmp_path / "run"), "machines")
+    assert [line.strip("| ") for line in table.splitlines()][0::2] == ["Python", "3.11"]
+    assert table.splitlines()[-1].strip("| ") == "3.12"
 
 
 def test_the_page_needs_nothing_from_anywhere(page: str) -> None:

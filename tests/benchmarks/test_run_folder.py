@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmarks.convergence import grid, tuning, workers
+from benchmarks.convergence import grid, run_folder, tuning, workers
 from benchmarks.convergence.__main__ import run
 from benchmarks.convergence.cell import Task, run_cell
 from benchmarks.convergence.folds import Fold
@@ -100,6 +100,18 @@ def test_a_folder_knows_the_seeds_that_each_method_was_given(
     written = RunFolder(tmp_path).written()
     assert written is not None
     assert written["seeds"] == {"random": [0, 1], "semi-hard": [0, 1, 4]}
+
+
+def test_a_folder_knows_every_machine_it_ran_on(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = ({"processor": name, "threads": 1} for name in ("slow", "fast"))
+    for machine in (first, second, first):
+        monkeypatch.setattr(run_folder, "machine", lambda machine=machine: machine)
+        claim(tmp_path, settings, [METHODS["random"]])
+    written = RunFolder(tmp_path).written()
+    assert written is not None
+    assert written["machines"] == [first, second]
 
 
 def test_a_folder_of_another_form_is_refused(settings: Settings, tmp_path: Path) -> None:
