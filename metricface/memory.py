@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from metricface.distances import Distance, Euclidean
 from metricface.distances.given import check_distance
 from metricface.eager import eager
-from metricface.embeddings import check_embeddings, finite_check, refuse
+from metricface.embeddings import check_embeddings
 from metricface.given import as_count
+from metricface.refusals import finite_check, refuse
 from metricface.torch_func import remember
 from metricface.transfers import sent
 

@@ -18,14 +18,18 @@ import metricface
 
 ROOT = Path(__file__).parent.parent
 RECORDED = ROOT / "tests" / "public_surface.txt"
-_INNER = {"cli", "eager", "files", "given", "progress", "splitmix", "torch_func", "transfers"}
+INNER = {
+    *("cli", "eager", "files", "given", "progress"),
+    *("refusals", "splitmix", "torch_func", "transfers"),
+}
+"""Commands, which are not imported; the others are only of use to the package itself."""
 
 
 def surface() -> dict[str, str]:
     """Arguments and defaults of every public name, and of the methods of classes."""
     found = {}
     for part in pkgutil.iter_modules(metricface.__path__):
-        if part.name in _INNER or part.name.startswith("_"):
+        if part.name in INNER or part.name.startswith("_"):
             continue
         module = importlib.import_module(f"metricface.{part.name}")
         for name in public_names(module):

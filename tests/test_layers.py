@@ -12,7 +12,8 @@ ROOT = Path(__file__).parent.parent / "metricface"
 
 ROWS = [
     {"transfers", "torch_func"},
-    {"types", "embeddings", "given", "splitmix", "eager", "progress", "files"},
+    {"types", "given", "refusals", "splitmix", "eager", "progress", "files"},
+    {"embeddings"},
     {"distances", "identities", "samplers", "distributed", "data"},
     {"miners", "classifiers", "memory", "offline", "evaluation", "diagnostics"},
     {"losses", "plots"},

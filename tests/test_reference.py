@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 import importlib
+import pkgutil
 import re
 import runpy
 from pathlib import Path
 
 import pytest
 
-from tests.surface import public_names
+from tests.surface import INNER, public_names
 
 DOCS = Path(__file__).parent.parent / "docs"
 ROOT = DOCS.parent / "metricface"
-# Commands are not imported; the others are only of use to the package itself.
-INNER = {
-    "__init__",
-    "__main__",
-    "__pycache__",
-    "cli",
-    "eager",
-    "files",
-    "given",
-    "progress",
-    "splitmix",
-    "torch_func",
-    "transfers",
-}
-PARTS = {path.stem for path in ROOT.iterdir() if path.suffix in ("", ".py")} - INNER
+PARTS = {part.name for part in pkgutil.iter_modules([str(ROOT)])} - {"__main__", *INNER}
 
 
 def test_every_public_part_has_a_page_and_every_page_is_listed() -> None:

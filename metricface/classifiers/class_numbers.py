@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metricface.embeddings import below
+from metricface.refusals import below
 from metricface.transfers import sent
 from metricface.types import Labels, label_array
 

@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from metricface.embeddings import below
+from metricface.refusals import below
 from metricface.types import Pairs, Triplets, index_vectors
 
 
