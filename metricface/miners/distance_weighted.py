@@ -13,7 +13,8 @@ from metricface.identities import MatchBlock, places
 from metricface.miners.compilation import dense
 from metricface.miners.draws import Draws, random_below, random_unit
 from metricface.miners.guard import FalseNegativeGuard
-from metricface.miners.kernels import cumulative_weights, draw_columns, random_between
+from metricface.miners.inverse_density import cumulative_weights, draw_columns
+from metricface.miners.kernels import random_between
 from metricface.miners.miner import Miner
 from metricface.types import Triplets, ragged
 

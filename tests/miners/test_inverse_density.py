@@ -1,11 +1,11 @@
-"""What the dense steps promise that the miners built of them do not show."""
+"""What drawing by weight promises that the miner does not show."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from metricface.miners.kernels import cumulative_weights, draw_columns
+from metricface.miners.inverse_density import cumulative_weights, draw_columns
 
 
 @pytest.mark.parametrize("dim", [2, 3, 128, 1024])
