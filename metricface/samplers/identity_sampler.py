@@ -21,6 +21,7 @@ from metricface.samplers.sharing import (
     check_shared_once,
     process_of,
 )
+from metricface.samplers.workers_ahead import BatchesHad, workers_ahead
 
 Batch = TypeVar("Batch")
 
@@ -39,6 +40,7 @@ class _Pass:
     first: int
     done: int
     ended: bool = False
+    had: BatchesHad | None = None  # where more were asked for than the loop has had
 
 
 @dataclass
@@ -180,7 +182,7 @@ sampler items 0 and 2 are of one identity; make it of the data's own labels, in 
         if self._pass is not None:
             self._start, self._loop = (self._pass.epoch + 1, 0), None
         # taken at the first batch, not before: a DataLoader may ask for an iterator and not use it
-        this = self._pass = _Pass(*self._start, done=self._start[1])
+        this = self._pass = _Pass(*self._start, done=self._start[1], had=workers_ahead())
         plan, step = self._plan(this.epoch), max(_CHUNK // (self.p * self.k * self.parts), 1)
         for start in range(this.done, self.batches(), step):
             dealt = plan(start, min(start + step, self.batches()))
@@ -193,10 +195,10 @@ sampler items 0 and 2 are of one identity; make it of the data's own labels, in 
     def follow(self, loader: Iterable[Batch]) -> Iterator[Batch]:
         """The batches of a loader; how many the loop has had is then known to :meth:`state_dict`.
 
-        A loader asks for batches ahead of the loop: with worker processes, and where Accelerate
-        has prepared it. In the midst of ``for batch in sampler.follow(loader)`` the state is
-        that after the present batch, whatever the loader has asked for. Accelerate's loader is
-        told the number of the epoch, so that a loaded place is kept.
+        A loader that Accelerate has prepared asks for batches ahead of the loop. In the midst of
+        ``for batch in sampler.follow(loader)`` the state is that after the present batch, whatever
+        the loader has asked for. Accelerate's loader is told the number of the epoch, so that a
+        loaded place is kept.
 
         Args:
             loader: with this as its ``batch_sampler``.
@@ -261,16 +263,17 @@ sampler items 0 and 2 are of one identity; make it of the data's own labels, in 
         """Where the sampler stands, and the settings under which that has a meaning.
 
         Args:
-            done: batches of this pass the training loop has finished. A plain ``DataLoader``
-                with worker processes and a loader prepared by Accelerate ask for batches ahead
-                of the loop, so the loop has to say, unless it goes by :meth:`follow`; without
-                either, with torchdata's ``StatefulDataLoader``, and between two passes, leave it
-                out. With ``rank="all"`` those of one process count, and where Accelerate shares
-                out what one process would draw, those of all.
+            done: batches of this pass the training loop has finished, for loops that take their
+                batches from something that asks ahead of them: a loader prepared by Accelerate,
+                a queue of one's own. A ``DataLoader`` knows itself how many it has given, with
+                worker processes too, as does torchdata's ``StatefulDataLoader``, and a loop by
+                :meth:`follow` is counted: there leave it out. With ``rank="all"`` those of one
+                process count, and where Accelerate shares out what one process would draw, those
+                of all.
 
         Raises:
             ValueError: more batches than the pass has; no ``done`` in the midst of a pass of
-                Accelerate. Workers cannot be noticed: with them the caller has to give it.
+                Accelerate.
         """
         epoch, batch = self._position()
         if done is None:
@@ -356,6 +359,7 @@ sampler items 0 and 2 are of one identity; make it of the data's own labels, in 
             return self._loop.epoch, self._loop.batch
         if self._pass is None:
             return self._start
-        return (
-            (self._pass.epoch + 1, 0) if self._pass.ended else (self._pass.epoch, self._pass.done)
-        )
+        this = self._pass
+        done = this.done if this.had is None else this.first + int(this.had)
+        ended = this.ended and done == this.done
+        return (this.epoch + 1, 0) if ended else (this.epoch, done)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import gc
 import pickle
+import weakref
 from collections.abc import Callable, Iterator
 from itertools import chain, islice
 from typing import Any, cast
@@ -122,6 +125,33 @@ def test_a_loop_that_is_followed_need_not_count(workers: int) -> None:
         assert next(iter(sampler.follow(loader_of(sampler, 0)))).tolist() == expected[2][0]
         list(sampler)
         assert (sampler.epoch, sampler.state_dict()["batch"]) == (4, 0)
+
+
+@pytest.mark.parametrize(("workers", "persistent"), [(0, False), (2, False), (2, True)])
+def test_what_workers_have_fetched_ahead_is_not_lost(workers: int, persistent: bool) -> None:
+    """A plain loop that counts nothing, left at any batch; told within it and after it."""
+    expected = epochs_of(PKSampler(NAMES, 4, 3))
+    for stop in range(1, len(expected[1]) + 1):
+        sampler = PKSampler(NAMES, 4, 3)
+        loader = DataLoader(
+            Numbers(), batch_sampler=sampler, num_workers=workers, persistent_workers=persistent
+        )
+        assert [batch.tolist() for batch in loader] == expected[0]
+        assert (sampler.epoch, sampler.state_dict()["batch"]) == (1, 0)
+        running = iter(loader)
+        seen = [next(running).tolist() for _ in range(stop)]
+        states = [sampler.state_dict(), copy.deepcopy(sampler).state_dict()]
+        freed = weakref.ref(running)
+        del running, loader
+        gc.collect()
+        assert freed() is None
+        states.append(sampler.state_dict())
+        for state in states:
+            resumed = PKSampler(NAMES, 4, 3)
+            resumed.load_state_dict(state)
+            coming = list(chain(*(list(resumed) for _ in range(2))))
+            assert [*seen, *coming][: len(expected[1]) + 1] == [*expected[1], expected[2][0]]
+        assert list(sampler) == expected[2]
 
 
 @torchdata_warns
