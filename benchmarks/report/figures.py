@@ -166,32 +166,45 @@ def inline_svg(panel: Panel, *, prefix: str) -> str:
 
 
 def _for_page(text: str, alt: str, prefix: str) -> str:
-    """Without namespaces, unused ids, fixed size, spaces and needless decimals."""
+    """Without namespaces, needless ids and groups, fixed size, spaces and needless decimals."""
     root = ElementTree.fromstring(text)
-    named = set(re.findall(r'(?:url\(#|href="#)([^)"]+)', text))
+    named = dict.fromkeys(re.findall(r'(?:url\(#|href="#)([^)"]+)', text))
+    ids = {name: f"{prefix}{number}" for number, name in enumerate(named)}
     for element in root.iter():
         element.tag = element.tag.partition("}")[2]
-        attributes = {name.rpartition("}")[2]: value for name, value in element.attrib.items()}
-        if attributes.get("id") not in named:
+        attributes = {
+            name.rpartition("}")[2]: value
+            for name, value in element.attrib.items()
+            if not value.startswith("rotate(-0 ")  # every level word of matplotlib's has that
+        }
+        if attributes.get("id") not in ids:
             attributes.pop("id", None)
         element.attrib.clear()
         element.tail = None
         element.text = element.text if (element.text or "").strip() else None
         for name, value in attributes.items():
-            element.set(name, _for_page_value(name, value, prefix))
+            element.set(name, _for_page_value(name, value, ids))
+    root[:] = _ungrouped(root)
     root.attrib = {"viewBox": root.attrib["viewBox"], "role": "img", "aria-label": alt}
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def _for_page_value(name: str, value: str, prefix: str) -> str:
+def _ungrouped(element: ElementTree.Element) -> Iterator[ElementTree.Element]:
+    """What an element holds, with that of groups that say nothing in their place."""
+    for child in list(element):
+        child[:] = _ungrouped(child)
+        yield from child if child.tag == "g" and not child.attrib else (child,)
+
+
+def _for_page_value(name: str, value: str, ids: Mapping[str, str]) -> str:
     """An attribute with its ids made the picture's own and its colours the page's."""
     if name == "id":
-        return prefix + value
+        return ids[value]
     if name == "href":
-        return value.replace("#", f"#{prefix}", 1) if value.startswith("#") else value
+        return f"#{ids[value[1:]]}" if value.startswith("#") else value
     if name == "d":
         return _short_path(value)
-    value = value.replace("url(#", f"url(#{prefix}")
+    value = re.sub(r"url\(#([^)]+)", lambda found: f"url(#{ids[found[1]]}", value)
     if name == "style":
         value = re.sub(r"font: ([\d.]+px)[^;]*", r"font-size: \1", value)
         for colour, variable in _PAGE_COLOURS.items():
@@ -200,23 +213,27 @@ def _for_page_value(name: str, value: str, prefix: str) -> str:
 
 
 def _short_path(text: str) -> str:
-    """The same path to a tenth of a point; a line along an axis gives one number.
+    """The same path to a tenth of a point; lines by how far they go, along an axis by one number.
 
     Example:
-        >>> _short_path("M 37.312 118.5  L 37.31 120.04  L 50.0 120.0  z ")
-        'M37.3 118.5V120H50z'
+        >>> _short_path("M 37.312 118.5  L 37.31 120.04  L 50.0 120.0  L 49.5 121 L 60 122 z ")
+        'M37.3 118.5v1.5h12.7l-.5 1 10.5 1z'
+        >>> _short_path("M 1 1 L 2 2 z L 1 3")
+        'M1 1l1 1zv2'
     """
-    parts, last = [], ["", ""]
+    parts, first, last, before = [], [0, 0], [0, 0], ""
     for command, numbers in re.findall(r"([A-Za-z])([^A-Za-z]*)", text):
-        place = [f"{float(n):.1f}".removesuffix(".0") for n in numbers.split()]
-        if command == "L" and place[0] == last[0]:
-            parts.append(f"V{place[1]}")
-        elif command == "L" and place[1] == last[1]:
-            parts.append(f"H{place[0]}")
-        else:
-            parts.append(command + " ".join(place))
-        last = place[-2:] or last
-    return "".join(parts)
+        tenths = [round(10 * float(n)) for n in numbers.split()]
+        shown = tenths
+        if command == "L":
+            shown = [now - then for now, then in zip(tenths, last, strict=True)]
+            command = "l" if all(shown) else "v" if shown[1] else "h"
+            shown = {"l": shown, "v": shown[1:], "h": shown[:1]}[command]
+        written = " ".join(re.sub(r"^(-?)0\.", r"\1.", f"{n / 10:g}") for n in shown)
+        parts.append((" " if command == before == "l" else command) + written)
+        last, before = tenths[-2:] or first, command  # closed, a line is back where it began
+        first = last if command == "M" else first
+    return "".join(parts).replace(" -", "-")
 
 
 def _save(figure: Figure, file: Path) -> None:

@@ -48,6 +48,27 @@ def counted_pairs(
         >>> points.genuine_total, points.impostor_total
         (array([1]), array([1]))
     """
+    index, genuine = _checked(x, pairs, same)
+    together.agree({**x.facts(), "pairs": index, "same": genuine})
+    squared = _squared_of(x, index[together.stretch(len(index))])
+    distances = x.distance.from_squared(together.cat(squared))
+    each, more = divmod(len(index), folds)
+    sizes = np.full(folds, each) + (np.arange(folds) < more)
+    fold = torch.from_numpy(np.repeat(np.arange(folds, dtype=np.int32), sizes)).to(x.device)
+
+    def impostors() -> Iterator[tuple[Tensor, Tensor]]:  # of all ranks, which count them alike
+        columns = (torch.split(each, _COUNTED) for each in (distances, fold, ~genuine))
+        for near, own, wanted in zip(*columns, strict=True):
+            yield near[wanted], own[wanted].long()
+
+    upper = float(distances.max()) if len(distances) else 1.0
+    of_genuine = fold[genuine].long()
+    points = OperatingPoints.count(distances[genuine], of_genuine, impostors(), folds, upper=upper)
+    return points, Impostors(impostors, distances)
+
+
+def _checked(x: Rows, pairs: IndexPairs | None, same: Flags | None) -> tuple[Tensor, Tensor]:
+    """Pairs of two different rows, int64 ``[T, 2]``, and the verdict on each, or an error."""
     index = _as_tensor(
         pairs,
         "pairs must be rows of the embeddings, integers [T, 2] (of names or templates, the method "
@@ -76,22 +97,7 @@ def counted_pairs(
             f"pair {bad} is row {int(index[bad, 0])} and itself, at distance 0 whatever the "
             f"embeddings ({int(itself.sum())} of {len(index)} pairs are such): leave them out"
         )
-    together.agree({**x.facts(), "pairs": index, "same": genuine})
-    squared = _squared_of(x, index[together.stretch(len(index))])
-    distances = x.distance.from_squared(together.cat(squared))
-    each, more = divmod(len(index), folds)
-    sizes = np.full(folds, each) + (np.arange(folds) < more)
-    fold = torch.from_numpy(np.repeat(np.arange(folds, dtype=np.int32), sizes)).to(x.device)
-
-    def impostors() -> Iterator[tuple[Tensor, Tensor]]:  # of all ranks, which count them alike
-        columns = (torch.split(each, _COUNTED) for each in (distances, fold, ~genuine))
-        for near, own, wanted in zip(*columns, strict=True):
-            yield near[wanted], own[wanted].long()
-
-    upper = float(distances.max()) if len(distances) else 1.0
-    of_genuine = fold[genuine].long()
-    points = OperatingPoints.count(distances[genuine], of_genuine, impostors(), folds, upper=upper)
-    return points, Impostors(impostors, distances)
+    return index, genuine
 
 
 def _as_tensor(values: Any, wanted: str, device: torch.device) -> Tensor:

@@ -267,6 +267,12 @@ def test_the_page_needs_nothing_from_anywhere(page: str) -> None:
     assert len(re.findall(r"url\(", page)) == len(re.findall(r"url\(#", page))
 
 
+def test_the_drawings_of_the_page_hold_nothing_idle(page: str) -> None:
+    assert "<svg" in page
+    assert "<g>" not in page
+    assert "rotate(-0" not in page
+
+
 def test_every_number_of_the_summary_table_is_that_of_the_summary(folder: Path, page: str) -> None:
     head, *rows = Page(page).cells[0]
     summary = summary_of(Run(folder)).set_index("method")

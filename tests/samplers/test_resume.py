@@ -132,19 +132,19 @@ def test_what_workers_have_fetched_ahead_is_not_lost(workers: int, persistent: b
     """A plain loop that counts nothing, left at any batch; told within it and after it."""
     expected = epochs_of(PKSampler(NAMES, 4, 3))
     for stop in range(1, len(expected[1]) + 1):
-        sampler = PKSampler(NAMES, 4, 3)
+        sampler, data = PKSampler(NAMES, 4, 3), Numbers()
         loader = DataLoader(
-            Numbers(), batch_sampler=sampler, num_workers=workers, persistent_workers=persistent
+            data, batch_sampler=sampler, num_workers=workers, persistent_workers=persistent
         )
         assert [batch.tolist() for batch in loader] == expected[0]
         assert (sampler.epoch, sampler.state_dict()["batch"]) == (1, 0)
         running = iter(loader)
         seen = [next(running).tolist() for _ in range(stop)]
         states = [sampler.state_dict(), copy.deepcopy(sampler).state_dict()]
-        freed = weakref.ref(running)
-        del running, loader
+        freed = [weakref.ref(each) for each in (running, loader, data)]
+        del running, loader, data
         gc.collect()
-        assert freed() is None
+        assert [each() for each in freed] == [None] * 3
         states.append(sampler.state_dict())
         for state in states:
             resumed = PKSampler(NAMES, 4, 3)
@@ -152,6 +152,17 @@ def test_what_workers_have_fetched_ahead_is_not_lost(workers: int, persistent: b
             coming = list(chain(*(list(resumed) for _ in range(2))))
             assert [*seen, *coming][: len(expected[1]) + 1] == [*expected[1], expected[2][0]]
         assert list(sampler) == expected[2]
+
+
+def test_a_resumed_pass_is_stopped_again_where_its_loop_was() -> None:
+    expected = list(PKSampler(NAMES, 4, 3))
+    state = PKSampler(NAMES, 4, 3).state_dict()
+    for place in range(len(expected)):
+        sampler = PKSampler(NAMES, 4, 3)
+        sampler.load_state_dict(state)
+        running = iter(loader_of(sampler, workers=2))
+        assert next(running).tolist() == expected[place]
+        state = sampler.state_dict()
 
 
 @torchdata_warns
